@@ -133,6 +133,7 @@ fn vote(granted: bool) -> Reply {
         granted,
         leader: None,
         remembered_block: BlockNumber::UNKNOWN,
+        removed: false,
     })
 }
 
@@ -205,7 +206,11 @@ fn commit_on_one_disk_of_three_is_found() {
     // The third disk holds everything and is not the one that was admitted (R12).
     let unknown_disk = disk(9, &[1, 1], voted(1, 1));
     let disks = [full, short, unknown_disk];
-    let checked = commit_quorum::committed(Position::new(2, 1), &membership(), (&disks, &[]));
+    let checked = commit_quorum::committed(
+        Position::new(2, 1),
+        [&membership()].into_iter(),
+        (&disks, &[]),
+    );
     check_found_by("commit-quorum", checked);
 }
 
@@ -429,6 +434,7 @@ fn match_index_beyond_the_disk_is_found() {
         repair_through: LogIndex::ZERO,
         match_index: LogIndex(2),
         last_fetch: None,
+        progressed_at: chat_consensus::Time(0),
     };
     let short = disk(2, &[1], voted(1, 1));
     let named = (NodeId(1), Term(1));

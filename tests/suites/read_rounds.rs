@@ -63,6 +63,7 @@ impl Leader {
                     granted: true,
                     leader: None,
                     remembered_block: chat_consensus::BlockNumber::UNKNOWN,
+                    removed: false,
                 });
                 self.receives(sent.header.request, granted);
             }

@@ -1,5 +1,6 @@
 //! The timing of a node, valid by construction.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -15,6 +16,8 @@ pub struct Config {
     pub(crate) timing: Timing,
     /// See [`Self::allow_bootstrap`].
     pub(crate) may_bootstrap: bool,
+    /// See [`Self::advertise`].
+    pub(crate) address: Option<Box<str>>,
 }
 
 /// The intervals from which all timers of a node are derived.
@@ -122,6 +125,7 @@ impl Config {
             configured,
             timing,
             may_bootstrap: false,
+            address: None,
         })
     }
 
@@ -133,6 +137,13 @@ impl Config {
     #[must_use]
     pub fn allow_bootstrap(mut self, may: bool) -> Self {
         self.may_bootstrap = may;
+        self
+    }
+
+    /// Has each heartbeat of this node say where it is called: what the others have may be old.
+    #[must_use]
+    pub fn advertise(mut self, address: &str) -> Self {
+        self.address = Some(address.into());
         self
     }
 

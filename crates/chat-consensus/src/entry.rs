@@ -6,12 +6,10 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::membership::Membership;
 use crate::types::{
-    BlockNumber, ChainValue, ClusterId, LogIndex, NodeId, Position, StorageId, Term, Voter,
+    BlockNumber, ChainValue, ClusterId, LogIndex, Position, StorageId, Term, Voter,
 };
-
-/// Members that a cluster has at most: what one entry and each beginning of a log must hold.
-const MEMBERS_MAX: usize = 256;
 
 /// One place of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -57,18 +55,6 @@ pub struct LogBase {
     pub chain: ChainValue,
     /// The cluster, and who counts in its quorums as of that position (R19).
     pub membership: Membership,
-}
-
-/// The id of the cluster and its members: who counts, and who will (R12, R19).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Membership {
-    /// The cluster's id.
-    pub cluster: ClusterId,
-    /// Those who count in quorums, in ascending order of node; at least one, one per node.
-    pub voters: Vec<Voter>,
-    /// The nodes that become voters as soon as their disk qualifies (R20), in ascending order; none of
-    /// them is a voter's.
-    pub learners: Vec<NodeId>,
 }
 
 /// The members from an index on.
@@ -192,107 +178,6 @@ impl LogBase {
             chain: ChainValue::start(membership.cluster),
             membership,
         }
-    }
-}
-
-impl Membership {
-    /// The members of a cluster that is bootstrapped: all of them vote.
-    pub fn of_voters(cluster: ClusterId, voters: Vec<Voter>) -> Self {
-        Self {
-            cluster,
-            voters,
-            learners: Vec::new(),
-        }
-    }
-
-    /// The disk with which `node` is a voter, if it is one.
-    pub fn voter(&self, node: NodeId) -> Option<Voter> {
-        self.voters.iter().copied().find(|voter| voter.node == node)
-    }
-
-    /// Whether `node` on the disk `storage` counts in quorums.
-    pub fn admits(&self, node: NodeId, storage: StorageId) -> bool {
-        self.voters.contains(&Voter { node, storage })
-    }
-
-    /// The voters that `other` does not have; another disk of a node is another voter.
-    pub fn voters_missing_in<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Voter> + 'a {
-        let voters = self.voters.iter().copied();
-        voters.filter(|voter| !other.voters.contains(voter))
-    }
-
-    /// How many of the voters make a majority.
-    pub fn majority(&self) -> usize {
-        self.voters.len() / 2 + 1
-    }
-
-    /// Whether it keeps what its fields promise; a peer or a disk may have sent anything.
-    pub fn is_valid(&self) -> bool {
-        !self.voters.is_empty()
-            && self.voters.len() + self.learners.len() <= MEMBERS_MAX
-            && self
-                .voters
-                .windows(2)
-                .all(|pair| pair[0].node < pair[1].node)
-            && self.learners.windows(2).all(|pair| pair[0] < pair[1])
-            && self.learners.iter().all(|node| self.voter(*node).is_none())
-    }
-
-    /// As bytes, big-endian: the cluster (16), the number of voters (4), of each its node (8) and its disk
-    /// (16), the number of learners (4), of each its node (8).
-    pub fn encode(&self) -> Vec<u8> {
-        let count = |length: usize| {
-            u32::try_from(length)
-                .expect("members are few")
-                .to_be_bytes()
-        };
-        let mut bytes = self.cluster.0.to_be_bytes().to_vec();
-        bytes.extend(count(self.voters.len()));
-        for voter in &self.voters {
-            bytes.extend(voter.node.0.to_be_bytes());
-            bytes.extend(voter.storage.0.to_be_bytes());
-        }
-        bytes.extend(count(self.learners.len()));
-        for learner in &self.learners {
-            bytes.extend(learner.0.to_be_bytes());
-        }
-        bytes
-    }
-
-    /// What [`Self::encode`] made; `None` for anything else.
-    pub fn decode(mut bytes: &[u8]) -> Option<Self> {
-        let membership = Self::take_from(&mut bytes)?;
-        bytes.is_empty().then_some(membership)
-    }
-
-    /// As [`Self::decode`], from the beginning of `bytes`, which are what follows then.
-    pub fn take_from(bytes: &mut &[u8]) -> Option<Self> {
-        fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
-            let (field, rest) = bytes.split_first_chunk()?;
-            *bytes = rest;
-            Some(*field)
-        }
-        let node = |bytes: &mut &[u8]| take(bytes).map(u64::from_be_bytes).map(NodeId);
-        let cluster = ClusterId(u128::from_be_bytes(take(bytes)?));
-        let count = u32::from_be_bytes(take(bytes)?);
-        let mut voters = Vec::new();
-        for _ in 0..count {
-            voters.push(Voter {
-                node: node(bytes)?,
-                storage: StorageId(u128::from_be_bytes(take(bytes)?)),
-            });
-        }
-        let count = u32::from_be_bytes(take(bytes)?);
-        let mut learners = Vec::new();
-        for _ in 0..count {
-            learners.push(node(bytes)?);
-        }
-        let membership = Self {
-            cluster,
-            voters,
-            learners,
-        };
-        membership.is_valid().then_some(membership)
     }
 }
 

@@ -5,7 +5,8 @@ use alloc::boxed::Box;
 use bytes::Bytes;
 
 use crate::batch::SyncedBatch;
-use crate::entry::{LogBase, Membership};
+use crate::entry::LogBase;
+use crate::membership::Membership;
 use crate::message::{Envelope, Reply, Request};
 use crate::snapshot::{Snapshot, SnapshotId};
 use crate::types::{BlockNumber, LogIndex, NodeId, Position, RequestId, Term};
@@ -74,12 +75,12 @@ pub enum MembershipRefusal {
     /// What was appended could not be committed.
     #[error("too few voters keep up")]
     TooFewKeepUp,
-    /// Another cluster, voters out of order, a node twice, or too many members.
+    /// Nothing new, another cluster, voters out of order, a node twice, a used id, or too many members.
     #[error("the members are not valid")]
     Invalid,
-    /// Not exactly one voter more or one fewer.
-    #[error("not exactly one voter differs")]
-    NotOneVoter,
+    /// More than one voter more or fewer.
+    #[error("more than one voter differs")]
+    SeveralVoters,
 }
 
 /// What a node reports to its caller. Progress of the log is read from the node itself.
@@ -122,6 +123,9 @@ pub enum Report {
     TermTooFarAhead(NodeId, Term),
     /// The requests of this node id come alternately from two disks: two machines have it (R12).
     DisksAlternate(NodeId),
+    /// Another node has answered that this one is no member: it left the cluster, or has not joined it
+    /// (R19).
+    NotMember,
     /// This leader has appended a change of the members; it holds from here on (R19).
     MembershipAppended(LogIndex, Membership),
     /// The requested members are not appended, and why.

@@ -30,6 +30,7 @@ mod chain;
 mod config;
 mod entry;
 mod input;
+mod membership;
 mod message;
 mod node;
 mod outgoing;
@@ -43,10 +44,10 @@ mod types;
 pub use batch::{SyncedBatch, UnsyncedBatch, Writes};
 pub use config::{Config, ConfigError, Timing};
 pub use entry::{
-    CommittedEntry, Entry, HardState, LogBase, Membership, MembershipChange, Payload, Stored,
-    TermRun,
+    CommittedEntry, Entry, HardState, LogBase, MembershipChange, Payload, Stored, TermRun,
 };
 pub use input::{Fault, Input, MembershipRefusal, ProposalId, ReadId, Report};
+pub use membership::{EditError, MEMBERS_MAX, Membership, MembershipEdit, NodeAddresses};
 pub use message::{
     Candidacy, Election, ElectionKind, ElectionReply, Envelope, FollowerState, GetCommits,
     GetCommitsReply, GetSnapshot, GetSnapshotReply, Header, Heartbeat, HeartbeatReply, Reply,

@@ -124,6 +124,8 @@ pub struct ElectionReply {
     /// The replying node remembers this higher number of an earlier run of the candidate's disk, which
     /// has forgotten (R18); otherwise [`BlockNumber::UNKNOWN`].
     pub remembered_block: BlockNumber,
+    /// The candidate left the cluster, as the replying node knows for certain (R19).
+    pub removed: bool,
 }
 
 /// The echo of a [`Heartbeat`].
@@ -145,6 +147,8 @@ pub struct Heartbeat {
     /// The voters that the leader does not count, because their disks were replaced or
     /// rolled back. For people: no node decides by it (R12).
     pub uncounted: Vec<NodeId>,
+    /// Where the leader is called, by its own configuration. For drivers: no node decides by it (R19).
+    pub leader_address: Option<Box<str>>,
 }
 
 /// A follower's fetch.
@@ -236,6 +240,8 @@ pub enum GetCommitsReply {
         /// Who leads the header's term, where that is known.
         leader: Option<NodeId>,
     },
+    /// The follower is no member of the cluster: it left, or has not joined yet (R19).
+    NotMember,
     /// The follower's disk lost what it had acknowledged, or has it again (R18).
     RolledBack {
         /// It does not count until it holds the leader's log through this index; 0: it counts.

@@ -42,8 +42,9 @@ use alloc::vec::Vec;
 
 use crate::batch::{SyncedState, UnsyncedBatch, Writes};
 use crate::config::Config;
-use crate::entry::{Entry, HardState, LogBase, Membership, Stored};
+use crate::entry::{Entry, HardState, LogBase, Stored};
 use crate::input::{Fault, Input, MembershipRefusal, Report};
+use crate::membership::Membership;
 use crate::message::{Header, Request};
 use crate::outgoing::Outgoing;
 use crate::random::Random;
@@ -132,6 +133,7 @@ impl Node {
                 block_at_start: stored.synced_block,
                 synced_block: stored.synced_block,
                 voter_disks: VoterDisks::default(),
+                excluded_until: None,
                 snapshot: None,
                 commit_index: applied.max(committed),
                 leader: KnownLeader::default(),
@@ -283,6 +285,7 @@ impl Node {
             Role::Leader(_) => RoleName::Leader,
             Role::Candidate(candidate) if candidate.is_pre_vote() => RoleName::PreCandidate,
             Role::Candidate(_) => RoleName::Candidate,
+            Role::Follower(_) if self.is_removed() => RoleName::Removed,
             Role::Follower(_) if self.context.base.is_none() => RoleName::Uninitialized,
             Role::Follower(_) if !self.context.is_voter() => RoleName::Learner,
             Role::Follower(_) => RoleName::Follower,

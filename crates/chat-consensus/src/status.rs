@@ -9,6 +9,8 @@ pub enum RoleName {
     Uninitialized,
     /// Fetches, and neither votes nor counts (R12).
     Learner,
+    /// Left the cluster, or did not join it yet (R19).
+    Removed,
     /// Fetches from a leader, or waits for one.
     Follower,
     /// Finds out whether an election could be won (R7).
@@ -25,6 +27,7 @@ impl RoleName {
         match self {
             Self::Uninitialized => "uninitialized",
             Self::Learner => "learner",
+            Self::Removed => "removed",
             Self::Follower => "follower",
             Self::PreCandidate => "pre-candidate",
             Self::Candidate => "candidate",
@@ -47,4 +50,6 @@ pub struct FollowerStatus {
     pub match_index: LogIndex,
     /// Its last valid fetch.
     pub last_fetch: Option<Time>,
+    /// The last progress of its voter's disk in this term (R10), or the beginning of the term.
+    pub progressed_at: Time,
 }

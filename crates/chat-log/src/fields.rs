@@ -82,12 +82,25 @@ impl<'a> Fields<'a> {
         Some(Voter { node, storage })
     }
 
-    /// Position, chain value, members.
+    /// Position, chain value, the length of the members (4), members.
     pub(crate) fn base(&mut self) -> Option<LogBase> {
+        let position = self.position()?;
+        let chain = self.chain()?;
+        let length = usize::try_from(self.u32()?).ok()?;
+        let membership = Membership::decode(self.slice(length)?)?;
+        Some(LogBase {
+            position,
+            chain,
+            membership,
+        })
+    }
+
+    /// The same as programs wrote it that knew no addresses: without the length.
+    pub(crate) fn base_of_plain_members(&mut self) -> Option<LogBase> {
         Some(LogBase {
             position: self.position()?,
             chain: self.chain()?,
-            membership: Membership::take_from(&mut self.0)?,
+            membership: Membership::take_plain(&mut self.0)?,
         })
     }
 
@@ -129,7 +142,10 @@ pub(crate) fn put_voter(bytes: &mut Vec<u8>, voter: Voter) {
 pub(crate) fn put_base(bytes: &mut Vec<u8>, base: &LogBase) {
     put_position(bytes, base.position);
     bytes.extend(base.chain.0);
-    bytes.extend(base.membership.encode());
+    let members = base.membership.encode();
+    let length = u32::try_from(members.len()).expect("members are few");
+    bytes.extend(length.to_be_bytes());
+    bytes.extend(members);
 }
 
 /// At most `bytes_max` bytes of the text: a longer one is shortened.

@@ -11,13 +11,18 @@ use crate::files::File;
 const MAGIC: [u8; 8] = *b"chat-log";
 
 /// The format that is written.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
-/// The format before, which is read, too: its base has no learners.
+/// The formats before, which are read, too: the members of the first have no learners, and those of the second
+/// no addresses; neither has their length.
 const FORMAT_OF_VOTERS: u32 = 1;
+const FORMAT_OF_PLAIN_MEMBERS: u32 = 2;
 
 /// Magic, format, length: enough to know how much to read.
 const PREFIX_BYTES: usize = 16;
+
+/// The length of the members.
+const MEMBERS_LENGTH_BYTES: u64 = 4;
 
 /// The number of learners, which is 0 where the format does not have it.
 const LEARNER_COUNT_BYTES: u64 = 4;
@@ -118,7 +123,7 @@ impl SegmentHeader {
         };
         let mut fields = Fields(body);
         let format = match fields.u32() {
-            Some(format @ (FORMAT_OF_VOTERS | FORMAT)) => format,
+            Some(format @ FORMAT_OF_VOTERS..=FORMAT) => format,
             found => {
                 return Err(LogError::UnknownFormat {
                     name: name.to_owned(),
@@ -137,6 +142,7 @@ impl SegmentHeader {
         let first_block = fields.block().filter(|&first| first > 0)?;
         let base = match format {
             FORMAT_OF_VOTERS => fields.base_of_voters()?,
+            FORMAT_OF_PLAIN_MEMBERS => fields.base_of_plain_members()?,
             _ => fields.base()?,
         };
         let before = match fields.bool()? {
@@ -157,16 +163,17 @@ impl SegmentHeader {
     pub(crate) fn bytes(&self) -> u64 {
         let encoded = self.encode_fields().len() as u64;
         let absent = match self.format {
-            FORMAT_OF_VOTERS => LEARNER_COUNT_BYTES,
+            FORMAT_OF_VOTERS => LEARNER_COUNT_BYTES + MEMBERS_LENGTH_BYTES,
+            FORMAT_OF_PLAIN_MEMBERS => MEMBERS_LENGTH_BYTES,
             _ => 0,
         };
         (encoded - absent).next_multiple_of(SECTOR)
     }
 
-    /// Whether programs that know no changes of the members read this segment: they would take a block
-    /// with one for a torn write.
-    pub(crate) fn is_of_voters(&self) -> bool {
-        self.format == FORMAT_OF_VOTERS
+    /// Whether programs that know no changes of the members, or no addresses in them, read this segment: they
+    /// would take a block with one for a torn write.
+    pub(crate) fn is_of_before(&self) -> bool {
+        self.format < FORMAT
     }
 }
 

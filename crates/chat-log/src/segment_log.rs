@@ -468,7 +468,7 @@ impl<D: Directory> SegmentLog<D> {
             .map(|segment| &segment.base.membership);
         tail.contents.change.is_some()
             || log.members().last() != header
-            || (changes_members && tail.is_of_voters)
+            || (changes_members && tail.is_of_before)
     }
 
     fn tail(&self) -> &SegmentWriter<D::File> {

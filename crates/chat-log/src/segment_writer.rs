@@ -20,8 +20,8 @@ pub(crate) struct SegmentWriter<F> {
     file: F,
     name: String,
     pub(crate) salt: u64,
-    /// See [`SegmentHeader::is_of_voters`].
-    pub(crate) is_of_voters: bool,
+    /// See [`SegmentHeader::is_of_before`].
+    pub(crate) is_of_before: bool,
     pub(crate) contents: SegmentContents,
     file_bytes: u64,
     step_bytes: u64,
@@ -71,7 +71,7 @@ impl<F: File> SegmentWriter<F> {
             file,
             name,
             salt: header.salt,
-            is_of_voters: header.is_of_voters(),
+            is_of_before: header.is_of_before(),
             contents: SegmentContents::new(header),
             file_bytes,
             step_bytes: segment_bytes.clamp(4096, STEP_BYTES),

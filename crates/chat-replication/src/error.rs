@@ -1,4 +1,6 @@
-//! Why a proposal has no reply, and why a read may not begin.
+//! Why a proposal has no reply, why a read may not begin, and why the members are not changed.
+
+use chat_consensus::{EditError, MembershipRefusal};
 
 /// Why a proposal has no reply. Only after [`ProposeError::Unknown`] may it have taken effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +47,33 @@ pub enum ReadError {
     /// Too many reads are waiting.
     #[error("too many reads are waiting")]
     Overloaded,
+    /// The replica has stopped.
+    #[error("the replica has stopped")]
+    Stopped,
+}
+
+/// Why the members are not changed. Only after [`ChangeMembersError::Unknown`] may they be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeMembersError {
+    /// Only a leader changes them.
+    #[error("this node does not lead")]
+    NotLeading {
+        /// Who leads, as far as is known.
+        leader_id: Option<u64>,
+    },
+    /// That may pass by itself: try again a little later.
+    #[error("not now: {0}")]
+    NotNow(#[from] MembershipRefusal),
+    /// They can never be changed like that.
+    #[error(transparent)]
+    Impossible(#[from] EditError),
+    /// It was appended, and may be committed or undone. Repeat it: what is done already changes nothing.
+    #[error("the outcome is unknown")]
+    Unknown,
+    /// It was not confirmed in time that this node leads.
+    #[error("no majority has confirmed this leader in time")]
+    NotConfirmed,
     /// The replica has stopped.
     #[error("the replica has stopped")]
     Stopped,

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use chat_consensus::{
-    Entry, Envelope, LogBase, LogIndex, Membership, NodeId, Position, Report, RequestId, Snapshot,
-    SnapshotId, SyncedBatch, Time, UnsyncedBatch,
+    Entry, Envelope, LogBase, LogIndex, Membership, MembershipEdit, NodeId, Position, Report,
+    RequestId, Snapshot, SnapshotId, SyncedBatch, Time, UnsyncedBatch,
 };
 
-use crate::error::{ProposeError, ReadError};
+use crate::error::{ChangeMembersError, ProposeError, ReadError};
 use crate::peer_message::{PeerReply, PeerRequest};
 
 /// Everything that can happen to a replica. `F` makes the reply to a client (see [`MakeReply`]).
@@ -75,6 +75,9 @@ pub enum Event<F> {
     StateInstalled(bool),
     /// Another node should lead.
     TransferLeadership,
+    /// An operator changes the members. Completed by [`Effect::CompleteChange`]: when that is committed, or
+    /// cannot be done, or this node leads no more.
+    ChangeMembers(MembersTicket, MembershipEdit),
     /// The deadline last returned by `next_deadline` has passed.
     DeadlinePassed,
 }
@@ -174,6 +177,8 @@ pub enum Effect {
     Complete(ProposalTicket, Result<Proposed, ProposeError>),
     /// A client's read may begin, and must see everything up to this index; or it may not.
     CompleteRead(ReadTicket, Result<LogIndex, ReadError>),
+    /// A change of the members is committed at this index, or was so before (`None`); or it is not done.
+    CompleteChange(MembersTicket, Result<Option<LogIndex>, ChangeMembersError>),
     /// Log it for the operator; nothing else depends on it.
     Warn(Report),
 }
@@ -241,6 +246,10 @@ pub struct ProposalTicket(pub u64);
 /// The driver's name for a client's read; unique within a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReadTicket(pub u64);
+
+/// The driver's name for a change of the members; unique within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MembersTicket(pub u64);
 
 /// The replica's name for a preparation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

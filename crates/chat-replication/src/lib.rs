@@ -71,8 +71,7 @@
 //!
 //! The runtime is tokio's, with timers, and with sockets for gRPC (`enable_all`); one thread will do.
 //!
-//! `docs/embedding.md` says more, with the examples `map` and `lock`. Changes of membership are not here
-//! yet.
+//! `docs/embedding.md` says more, with the examples `map` and `lock`.
 //!
 //! # Features
 //!
@@ -89,23 +88,24 @@ mod runner;
 
 pub use bytes::Bytes;
 pub use chat_consensus::{
-    BlockNumber, ChainValue, ClusterId, CommittedEntry, Digest, Entry, Envelope, HardState,
-    LogBase, LogIndex, Membership, MembershipChange, NodeId, PartialDownload, Payload, Position,
-    Snapshot, SnapshotId, StorageId, Stored, Term, TermRun, Voter, Writes,
+    BlockNumber, ChainValue, ClusterId, CommittedEntry, Digest, EditError, Entry, Envelope,
+    HardState, LogBase, LogIndex, Membership, MembershipChange, MembershipEdit, MembershipRefusal,
+    NodeAddresses, NodeId, PartialDownload, Payload, Position, Snapshot, SnapshotId, StorageId,
+    Stored, Term, TermRun, Voter, Writes,
 };
-pub use error::{ProposeError, ReadError};
+pub use error::{ChangeMembersError, ProposeError, ReadError};
 pub use event::{
-    DownloadProgress, Effect, Event, LogReadId, MakeReply, PieceReadId, PreparationId, Prepared,
-    ProposalTicket, Proposed, ReadTicket, ReplicaStatus,
+    DownloadProgress, Effect, Event, LogReadId, MakeReply, MembersTicket, PieceReadId,
+    PreparationId, Prepared, ProposalTicket, Proposed, ReadTicket, ReplicaStatus,
 };
 pub use peer_message::{PeerReply, PeerRequest, ProposeOutcome, Refusal};
-pub use replica::{Limits, Replica, Start};
+pub use replica::{Autopilot, Limits, Replica, Start};
 #[cfg(feature = "runner")]
 pub use runner::{
     Applied, BoxError, Builder, Codec, DownloadStatus, FollowerStatus, GroupName, Handle,
     InProcessLink, InProcessNetwork, InvalidGroupName, LeaderContext, Leadership, LogReader,
-    LogStore, MESSAGE_BYTES_MAX, MemoryLog, MemoryLogError, MemoryLogReader, NoReply, NotServed,
-    Passthrough, PeerLink, PeerReceiver, Preparation, Prepare, ReadLimits, ReplyMaker,
+    LogStore, MESSAGE_BYTES_MAX, MemberStatus, MemoryLog, MemoryLogError, MemoryLogReader, NoReply,
+    NotServed, Passthrough, PeerLink, PeerReceiver, Preparation, Prepare, ReadLimits, ReplyMaker,
     SnapshotPace, SnapshotSource, StartError, StateMachine, Status, StopReason, Timing, Transport,
     Typed, TypedEntry, TypedHandle, TypedProposeError, TypedStateMachine,
 };

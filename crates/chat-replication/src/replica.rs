@@ -2,6 +2,9 @@
 //! answered, in that order. Event-driven and without I/O: the simulator drives this very code.
 
 mod applying;
+mod autopilot;
+mod changing_members;
+mod dead_voters;
 mod deadlines;
 mod entry_cache;
 mod fetch_responses;
@@ -9,6 +12,7 @@ mod leadership;
 mod limits;
 mod log_read;
 mod machine;
+mod members_changes;
 mod proposals;
 mod proposing;
 mod publishing;
@@ -33,11 +37,13 @@ use applying::Applying;
 use entry_cache::EntryCache;
 use leadership::Leadership;
 use log_read::LogRead;
+use members_changes::MembersChanges;
 use proposals::Proposals;
 use publishing::Publishing;
 use reads::Reads;
 use snapshots::Snapshots;
 
+pub use autopilot::Autopilot;
 pub use limits::Limits;
 pub use start::Start;
 
@@ -61,6 +67,10 @@ pub struct Replica<F> {
     applying: Applying,
     publishing: Publishing,
     snapshots: Snapshots,
+    members: MembersChanges,
+    /// When dead voters become learners; never without it (R21).
+    autopilot: Option<Autopilot>,
+    watch: autopilot::Watch,
     /// Who led when the waiting proposals and reads were last tried.
     known_leadership: Leadership,
     /// What each read of the log is for: one for each follower at most, and one to apply.
@@ -84,6 +94,9 @@ impl<F: MakeReply> Replica<F> {
             node: node.with_snapshots(start.snapshots.last().cloned(), start.partial),
             snapshots: Snapshots::new(&start, applied),
             limits: start.limits,
+            members: MembersChanges::default(),
+            autopilot: start.autopilot,
+            watch: autopilot::Watch::default(),
             entry_cache: EntryCache::new(last, start.limits),
             proposals: Proposals::default(),
             reads: Reads::default(),
@@ -137,8 +150,10 @@ impl<F: MakeReply> Replica<F> {
             }
             Event::StateInstalled(installed) => self.handle_state_installed(installed)?,
             Event::TransferLeadership => self.step(Input::TransferRequested)?,
+            Event::ChangeMembers(ticket, edit) => self.handle_change_members(ticket, &edit)?,
             Event::DeadlinePassed => self.step(Input::DeadlinePassed)?,
         }
+        self.run_autopilot()?;
         self.fire_proposal_timers()?;
         self.fire_read_timers()?;
         self.retry_if_leadership_changed()
@@ -165,6 +180,7 @@ impl<F: MakeReply> Replica<F> {
             self.entry_cache.follow(batch.writes());
             self.effects.push(Effect::Persist(batch));
         }
+        self.complete_committed_changes();
         self.complete_ready_reads();
         self.look_after_snapshots();
         self.publish_if_due();
@@ -193,7 +209,10 @@ impl<F: MakeReply> Replica<F> {
         let snapshots = self
             .snapshots
             .deadline(self.now, self.limits.snapshot_pinned);
-        let others = clients.min(machine).min(snapshots);
+        let others = clients
+            .min(machine)
+            .min(snapshots)
+            .min(self.autopilot_deadline());
         self.node.next_deadline().min(others)
     }
 
@@ -302,13 +321,17 @@ impl<F: MakeReply> Replica<F> {
 
     fn apply_node_reports(&mut self) {
         for report in self.node.take_reports() {
+            self.members.note(&report);
             match report {
                 Report::Appended(id, position) => self.proposals.record_appended(id, position),
                 Report::ProposalRefused(id) => self.refuse_offered_proposal(id),
                 Report::ReadConfirmed(id, index) => self.handle_read_confirmed(id, index),
                 Report::ReadRefused(id) => self.handle_read_refused(id),
                 Report::BecameLeader(_) => self.elections_won += 1,
-                Report::SteppedDown(_) => self.fail_uncommitted_proposals(),
+                Report::SteppedDown(_) => {
+                    self.fail_uncommitted_proposals();
+                    self.fail_uncommitted_changes();
+                }
                 Report::FollowerRolledBack(..)
                 | Report::PeerForgot { .. }
                 | Report::RolledBack { .. }
@@ -318,6 +341,7 @@ impl<F: MakeReply> Replica<F> {
                 | Report::DiskIsSlow { .. }
                 | Report::MembershipAppended(..)
                 | Report::MembershipRefused(_)
+                | Report::NotMember
                 | Report::DownloadBegun { .. } => self.effects.push(Effect::Warn(report)),
                 Report::SnapshotWanted(_, index) => self.want_snapshot(index),
                 Report::StorePiece { id, offset, bytes } => self.effects.push(Effect::StorePiece {
@@ -415,10 +439,13 @@ impl<F: MakeReply> Replica<F> {
         Ok(())
     }
 
-    /// Whether a request that is not the protocol's own comes from our cluster, to us.
+    /// Whether a request that is not the protocol's own comes from a member of our cluster, to us.
     fn is_from_own_cluster(&self, header: &Header) -> bool {
         let cluster = self.node.cluster();
-        header.to == self.node.id() && cluster.is_some() && header.cluster == cluster
+        header.to == self.node.id()
+            && cluster.is_some()
+            && header.cluster == cluster
+            && self.node.may_be_member(header.from)
     }
 
     fn reply(&mut self, to: &Header, message: PeerReply) {

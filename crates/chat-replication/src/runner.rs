@@ -58,7 +58,7 @@ pub use segment_log::{SegmentLog, SegmentLogReader};
 pub use snapshot_source::{SnapshotPace, SnapshotSource};
 pub use start_error::StartError;
 pub use state_machine::{Applied, BoxError, StateMachine};
-pub use status::{DownloadStatus, FollowerStatus, Status};
+pub use status::{DownloadStatus, FollowerStatus, MemberStatus, Status};
 pub use stop_reason::StopReason;
 pub use timing::Timing;
 pub use transport::{MESSAGE_BYTES_MAX, PeerLink, Transport};

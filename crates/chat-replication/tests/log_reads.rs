@@ -25,13 +25,11 @@ impl Leader {
     fn start() -> Self {
         let config = Config::new(LEADER, &[LEADER, FOLLOWER], Timing::default());
         let config = config.expect("a good configuration");
-        let membership = Membership::of_voters(
-            CLUSTER,
-            vec![Voter {
-                node: LEADER,
-                storage: DISK,
-            }],
-        );
+        let leader = Voter {
+            node: LEADER,
+            storage: DISK,
+        };
+        let membership = Membership::of(CLUSTER, vec![leader], vec![FOLLOWER]);
         let stored = Stored {
             boot_count: 1,
             hard_state: HardState {

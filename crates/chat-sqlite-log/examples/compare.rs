@@ -146,14 +146,11 @@ fn io_counts() -> Result<(u64, u64), Box<dyn Error>> {
 
 fn bootstrap() -> Writes {
     let cluster = ClusterId(1);
-    let membership = Membership {
-        cluster,
-        voters: vec![Voter {
-            node: NodeId(1),
-            storage: StorageId(1),
-        }],
-        learners: Vec::new(),
+    let voter = Voter {
+        node: NodeId(1),
+        storage: StorageId(1),
     };
+    let membership = Membership::of_voters(cluster, vec![voter]);
     Writes {
         boot_count: Some(1),
         hard_state: Some(HardState {

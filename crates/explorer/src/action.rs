@@ -35,6 +35,8 @@ pub enum Action {
     Propose(usize),
     /// New members are requested of a leader.
     Change(usize, Box<Membership>),
+    /// A node is to leave the members of a leader.
+    Remove(usize, NodeId),
     /// A leader announces itself to a node that does not follow it, once more (R9).
     Announce(usize, usize),
     /// A leader answers the fetches that do not know the newest commit index.
@@ -74,6 +76,9 @@ pub struct Budget {
     /// Changes of the members that are requested. Those that follow by R20 are not counted.
     #[arg(long, default_value_t = 2)]
     pub changes: u8,
+    /// Nodes that are removed.
+    #[arg(long, default_value_t = 0)]
+    pub removals: u8,
     /// Repeated announcements.
     #[arg(long, default_value_t = 2)]
     pub announcements: u8,
@@ -83,15 +88,6 @@ pub struct Budget {
     /// Repeated fetches.
     #[arg(long, default_value_t = 0)]
     pub retries: u8,
-}
-
-/// The members without one voter, whose node becomes a voter again when its disk qualifies.
-pub(crate) fn without(newest: &Membership, node: NodeId) -> Membership {
-    let mut next = newest.clone();
-    next.voters.retain(|voter| voter.node != node);
-    next.learners.push(node);
-    next.learners.sort_unstable();
-    next
 }
 
 impl fmt::Display for Action {
@@ -116,6 +112,9 @@ impl fmt::Display for Action {
                     "node {} is to change the members to {next:?}",
                     number(node)
                 )
+            }
+            Self::Remove(leader, node) => {
+                write!(f, "node {} is to remove node {node}", number(leader))
             }
             Self::Announce(leader, node) => write!(
                 f,

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use chat_consensus::{
-    ClusterId, Envelope, Header, Input, LogBase, Membership, NodeId, ProposalId, Report, Request,
-    RequestId, RoleName, StorageId, Voter,
+    ClusterId, Envelope, Header, Input, LogBase, Membership, MembershipEdit, NodeAddresses, NodeId,
+    ProposalId, Report, Request, RequestId, RoleName, StorageId, Voter,
 };
 
-use crate::action::{Action, Budget, without};
+use crate::action::{Action, Budget};
 use crate::history::History;
 use crate::machine::{Machine, Message, Step, fingerprint};
 
@@ -173,6 +173,10 @@ impl World {
                 add(other != number && !follows, Action::Announce(number, other));
             }
         }
+        let members = machine.node.membership().into_iter();
+        for node in members.flat_map(Membership::nodes) {
+            add(budget.removals > 0, Action::Remove(number, node));
+        }
         if budget.changes > 0
             && let Some(newest) = machine.node.membership()
         {
@@ -182,22 +186,26 @@ impl World {
         }
     }
 
-    /// The members that may be requested: each voter leaves, and each node with a disk that is no voter
+    /// The members that may be requested: each voter becomes a learner, each disk of a voter is replaced by
+    /// that which its node has, in one entry (which is refused: R20), and each node that never was a member
     /// joins.
     fn changes(&self, newest: &Membership) -> Vec<Membership> {
         let mut changes = Vec::new();
         for (machine, _) in &self.machines {
             let (node, storage) = (machine.node.id(), machine.disk.storage);
             match newest.voter(node) {
-                Some(_) => changes.push(without(newest, node)),
-                None if !newest.learners.contains(&node) => {
-                    let mut next = newest.clone();
-                    next.voters.push(Voter { node, storage });
-                    next.voters.sort_unstable();
-                    changes.push(next);
+                Some(voter) => {
+                    changes.extend(edited(newest, &MembershipEdit::Demote(node)));
+                    if voter.storage != storage {
+                        let mut next = newest.clone();
+                        next.voters.retain(|other| *other != voter);
+                        next.voters.push(Voter { node, storage });
+                        next.voters.sort_unstable();
+                        changes.push(next);
+                    }
                 }
-                // It joins by itself (R20).
-                None => {}
+                // Only one that never was a member joins; a learner votes by itself (R20).
+                None => changes.extend(edited(newest, &MembershipEdit::Add(node, addresses()))),
             }
         }
         changes
@@ -215,26 +223,7 @@ impl World {
     }
 
     fn take(&mut self, action: &Action) -> Result<(), String> {
-        let budget = &mut self.budget;
-        match action {
-            Action::Isolate(_) => budget.isolations -= 1,
-            Action::Slow(_) => budget.slow_syncs -= 1,
-            Action::Delay => budget.delays -= 1,
-            Action::Campaign(_) => budget.campaigns -= 1,
-            Action::Restart(_) => budget.restarts -= 1,
-            Action::Wipe(_) => budget.wipes -= 1,
-            Action::Return(_) => budget.returns -= 1,
-            Action::Propose(_) => budget.proposals -= 1,
-            Action::Announce(..) => budget.announcements -= 1,
-            Action::Notice(_) => budget.notices -= 1,
-            Action::Retry(_) => budget.retries -= 1,
-            // Counted once it is appended.
-            Action::Change(..)
-            | Action::Deliver
-            | Action::DeliverLate(_)
-            | Action::Connect(_)
-            | Action::Sync(_) => {}
-        }
+        self.spend(action);
         match action {
             Action::Deliver => {
                 let next = self.next_message().ok_or("no message is under way")?;
@@ -265,7 +254,22 @@ impl World {
                 self.restart(*number, |machine| machine.wipe(storage))
             }
             Action::Return(number) => self.restart(*number, Machine::put_spare_in),
-            Action::Change(number, members) => self.change(*number, members),
+            Action::Change(number, members) => {
+                if self.change(*number, members)? {
+                    self.budget.changes -= 1;
+                }
+                Ok(())
+            }
+            Action::Remove(number, node) => {
+                let newest = self.machines[*number].0.node.membership();
+                let next = newest.and_then(|newest| edited(newest, &MembershipEdit::Remove(*node)));
+                if let Some(next) = next
+                    && self.change(*number, &next)?
+                {
+                    self.budget.removals -= 1;
+                }
+                Ok(())
+            }
             Action::Notice(number) | Action::Retry(number) => {
                 self.step(*number, Machine::pass_deadline)
             }
@@ -288,6 +292,31 @@ impl World {
         }
     }
 
+    /// Takes an action from the budget.
+    fn spend(&mut self, action: &Action) {
+        let budget = &mut self.budget;
+        match action {
+            Action::Isolate(_) => budget.isolations -= 1,
+            Action::Slow(_) => budget.slow_syncs -= 1,
+            Action::Delay => budget.delays -= 1,
+            Action::Campaign(_) => budget.campaigns -= 1,
+            Action::Restart(_) => budget.restarts -= 1,
+            Action::Wipe(_) => budget.wipes -= 1,
+            Action::Return(_) => budget.returns -= 1,
+            Action::Propose(_) => budget.proposals -= 1,
+            Action::Announce(..) => budget.announcements -= 1,
+            Action::Notice(_) => budget.notices -= 1,
+            Action::Retry(_) => budget.retries -= 1,
+            // Counted once it is appended.
+            Action::Change(..)
+            | Action::Remove(..)
+            | Action::Deliver
+            | Action::DeliverLate(_)
+            | Action::Connect(_)
+            | Action::Sync(_) => {}
+        }
+    }
+
     fn delay(&mut self) -> Result<(), String> {
         let next = self.next_message().ok_or("no message is under way")?;
         let delayed = self.network.remove(next);
@@ -296,14 +325,11 @@ impl World {
         Ok(())
     }
 
-    fn change(&mut self, number: usize, members: &Membership) -> Result<(), String> {
+    /// Whether the change was appended; otherwise it was refused, and nothing has changed.
+    fn change(&mut self, number: usize, members: &Membership) -> Result<bool, String> {
         let input = Input::MembershipRequested(Box::new(members.clone()));
         self.step(number, |machine| machine.handle(input))?;
-        // Others are refused: nothing has changed then.
-        if self.machines[number].0.node.membership() == Some(members) {
-            self.budget.changes -= 1;
-        }
-        Ok(())
+        Ok(self.machines[number].0.node.membership() == Some(members))
     }
 
     fn deliver(&mut self, message: &Message) -> Result<(), String> {
@@ -424,4 +450,17 @@ impl World {
 
 fn place_of(node: NodeId) -> usize {
     usize::try_from(node.0 - 1).expect("few nodes")
+}
+
+/// The members after an edit, if it is possible and changes something.
+fn edited(newest: &Membership, edit: &MembershipEdit) -> Option<Membership> {
+    newest.edited(edit).ok().flatten()
+}
+
+/// Of every node that joins: no rule reads them.
+fn addresses() -> NodeAddresses {
+    NodeAddresses {
+        peer: "x".into(),
+        client: "".into(),
+    }
 }

@@ -7,14 +7,29 @@ use crate::checker::{Checked, ensure};
 use crate::simulation::disk::Disk;
 use crate::simulation::node_number;
 
-/// `position` has just been committed by a leader that knows `membership`. A disk that was wiped or
+/// `position` has just been committed by a leader that knew one of these `memberships`. A disk that was wiped or
 /// rolled back after it acknowledged counts as it was before, from `former_disks`: losing that is one of
 /// the losses that a cluster survives.
 ///
 /// # Errors
 ///
-/// Less than a majority of the admitted disks hold it.
-pub fn committed(
+/// Less than a majority of the admitted disks hold it, in each of them.
+pub fn committed<'a>(
+    position: Position,
+    memberships: impl Iterator<Item = &'a Membership>,
+    disks: (&[Disk], &[Disk]),
+) -> Checked {
+    let mut last = Ok(());
+    for membership in memberships {
+        last = committed_by(position, membership, disks);
+        if last.is_ok() {
+            break;
+        }
+    }
+    last
+}
+
+fn committed_by(
     position: Position,
     membership: &Membership,
     (disks, former_disks): (&[Disk], &[Disk]),

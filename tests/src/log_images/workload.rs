@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use chat_consensus::{
-    ClusterId, Entry, HardState, LogBase, LogIndex, Membership, NodeId, Payload, Position,
-    StorageId, Term, Voter, Writes,
+    ClusterId, Entry, HardState, LogBase, LogIndex, Membership, NodeAddresses, NodeId, Payload,
+    Position, StorageId, Term, Voter, Writes,
 };
 
 use super::expected::Expected;
@@ -161,6 +161,17 @@ fn members(random: &mut fastrand::Rng) -> Membership {
         }
     }
     members.voters.sort_unstable();
+    let mut members = Membership::of(CLUSTER, members.voters, members.learners);
+    if random.u32(0..4) == 0 {
+        members.highest = NodeId(members.highest.0 + random.u64(0..9));
+        for node in members.nodes().collect::<Vec<_>>() {
+            let text = |random: &mut fastrand::Rng| "x".repeat(random.usize(1..40)).into();
+            let (peer, client) = (text(random), text(random));
+            members
+                .addresses
+                .insert(node, NodeAddresses { peer, client });
+        }
+    }
     members
 }
 

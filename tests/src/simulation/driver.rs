@@ -122,6 +122,10 @@ impl World {
             Effect::Complete(ticket, result) => self.answer_client(node, ticket.0, result),
             Effect::CompleteRead(ticket, Ok(index)) => self.begin_read(node, ticket.0, index),
             Effect::CompleteRead(ticket, Err(error)) => self.fail_read(node, ticket.0, error),
+            Effect::CompleteChange(ticket, result) => {
+                self.answers.insert(ticket.0, result);
+                Ok(())
+            }
             Effect::Warn(report) => {
                 self.print_report(node, report);
                 Ok(())
@@ -202,7 +206,7 @@ impl World {
             // They are compared above.
             return Ok(());
         }
-        let (memberships, nodes) = (&mut self.checkers.memberships, self.settings.nodes);
+        let (memberships, nodes) = (&mut self.checkers.memberships, self.first_nodes);
         memberships.written((id, storage), &base.membership, nodes)
     }
 

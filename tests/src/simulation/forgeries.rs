@@ -63,6 +63,7 @@ impl World {
                 commit_index: index,
                 round: u64::MAX,
                 uncounted: vec![node_id(0); 3],
+                leader_address: None,
             }),
             2 => Request::Resign { successor: None },
             3 => Request::Resign {

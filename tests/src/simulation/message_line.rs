@@ -135,6 +135,7 @@ fn fetch_reply(reply: &GetCommitsReply) -> String {
         GetCommitsReply::Amnesiac { remembered_block } => {
             format!("amnesiac, block {remembered_block} is remembered")
         }
+        GetCommitsReply::NotMember => "not a member".to_owned(),
         GetCommitsReply::Diverging(position) => format!("diverging at {position:?}"),
         GetCommitsReply::NotLeading { leader } => match leader {
             Some(leader) => format!("not leading, {leader} leads"),

@@ -98,7 +98,9 @@ impl World {
             self.wiped.retain(|id| !is_counted(id));
             *self.situations.entry("members changed").or_default() += 1;
         }
-        commit_quorum::committed(committed, membership, (&self.disks, &self.former_disks))?;
+        // By which it was committed: a leader may have appended the next ones in the same step.
+        let members = [members, Some(membership)].into_iter().flatten();
+        commit_quorum::committed(committed, members, (&self.disks, &self.former_disks))?;
         // What an old leader commits late must be in the log of every later leader, too.
         let by = led.map(|seen| seen.term).unwrap_or_default();
         let later = self
@@ -127,9 +129,10 @@ impl World {
             RoleName::Candidate if role_changed => {
                 Some(format!("{id}: starts an election in term {term}"))
             }
-            RoleName::Follower | RoleName::Learner | RoleName::Uninitialized => {
-                self.line_of_following(node, before, seen)
-            }
+            RoleName::Follower
+            | RoleName::Learner
+            | RoleName::Uninitialized
+            | RoleName::Removed => self.line_of_following(node, before, seen),
             RoleName::Leader | RoleName::PreCandidate | RoleName::Candidate => None,
         };
         if before.role == RoleName::Leader && seen.role != RoleName::Leader {
@@ -148,6 +151,7 @@ impl World {
         let term = seen.term;
         let verb = match seen.role {
             RoleName::Learner => "is a learner and fetches from",
+            RoleName::Removed => "was removed and fetches from",
             RoleName::Uninitialized => "is uninitialized and fetches from",
             _ => "follows",
         };

@@ -51,6 +51,7 @@ impl World {
         );
         start.snapshots = process.files.complete();
         start.partial = process.files.partial();
+        start.autopilot = self.autopilot;
         let newest = start.snapshots.last();
         let newest = newest.map_or(LogIndex::ZERO, |newest| newest.base.position.index);
         let entries = self.disks[node].durable().entries().iter();

@@ -11,13 +11,15 @@ use crate::simulation::{Settings, World};
 
 /// One seed in so many loses all disks, one after the other, after its faults.
 const REPLACES_DISKS_ONE_IN: u64 = 8;
+/// One seed in so many grows and shrinks after its faults.
+const RESIZES_ONE_IN: u64 = 8;
 /// In election timeouts: ten of silence, and fifty after the node was admitted before.
-const READMITTED_WITHIN_TIMEOUTS: u64 = 70;
+pub(super) const READMITTED_WITHIN_TIMEOUTS: u64 = 70;
 /// An empty disk of a run with small replies gets some hundred entries a second.
 const REPLACED_DISK_ENTRIES_MAX: u64 = 4_000;
 
 /// The cluster must have recovered this long after the faults ended, in microseconds.
-const PROGRESS_WITHIN: u64 = 10_000_000;
+pub(super) const PROGRESS_WITHIN: u64 = 10_000_000;
 /// ... and at rest: in runs with one entry a fetch, what faults have cost a follower takes some
 /// thousand round trips (seed 1546).
 const QUIESCENT_WITHIN: u64 = 20_000_000;
@@ -130,6 +132,15 @@ impl World {
         if self.settings.nodes > 2 && self.settings.seed % REPLACES_DISKS_ONE_IN == 3 {
             self.replace_each_disk()?;
         }
+        if self.settings.nodes > 2 && self.settings.seed % RESIZES_ONE_IN == 5 {
+            let entries = self.checkers.committed.last().index.0;
+            if self.settings.nodes == 5 && self.voters_left() == 5 {
+                self.lose_three_of_five()?;
+            }
+            if entries <= REPLACED_DISK_ENTRIES_MAX {
+                self.resize()?;
+            }
+        }
         while self.events < EVENTS_MIN {
             self.run_until(self.now + 100_000)?;
         }
@@ -137,14 +148,14 @@ impl World {
     }
 
     /// One leader, every node with it, every client served, every request answered.
-    fn recover(&mut self, what: &str) -> Checked {
+    pub(super) fn recover(&mut self, what: &str) -> Checked {
         let since = self.now;
         let end = self.checkers.committed.last().index;
         self.wait_until(PROGRESS_WITHIN, what, |world| {
             world.agrees_on_leader()
                 && world.clients_were_served_since(since)
                 && world.checkers.committed.last().index > end
-                && world.processes.iter().all(|p| p.machine.applied >= end)
+                && world.all_have_applied(end)
         })?;
         // A fetch that was lost during the faults may not have timed out yet, and cost the leader its
         // quorum after them.
@@ -153,6 +164,12 @@ impl World {
         // Calls end after half a second, and their consequences follow at once.
         let overdue_since = self.now.saturating_sub(3_000_000);
         self.check_pending_requests(overdue_since)
+    }
+
+    /// All nodes that belong to the cluster.
+    fn all_have_applied(&self, end: LogIndex) -> bool {
+        let mut nodes = self.processes.iter().enumerate();
+        nodes.all(|(node, p)| self.retired.contains(&node) || p.machine.applied >= end)
     }
 
     fn assert_stable(&mut self) -> Checked {
@@ -297,7 +314,7 @@ impl World {
         });
     }
 
-    fn election_timeout(&self) -> u64 {
+    pub(super) fn election_timeout(&self) -> u64 {
         let micros = self.settings.timing.election_timeout.as_micros();
         u64::try_from(micros).expect("a timeout is short")
     }

@@ -307,6 +307,7 @@ impl World {
                 commit_index: LogIndex::ZERO,
                 round: 1,
                 uncounted: Vec::new(),
+                leader_address: None,
             })),
             Forged::ForeignClaim | Forged::LastTerm => Message::Request(Request::Coordinator),
             Forged::FarTerm | Forged::NextTerm => {

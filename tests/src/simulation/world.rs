@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_consensus::{Header, NodeId, StorageId};
+use chat_replication::Autopilot;
 use fastrand::Rng;
 
 use crate::checker::Checkers;
@@ -13,6 +14,7 @@ use crate::simulation::disk_copy::DiskCopy;
 use crate::simulation::failover::FailOver;
 use crate::simulation::faults::{FaultCounts, FaultKind, FaultMix};
 use crate::simulation::network::Network;
+use crate::simulation::operator::{Answers, JOINERS_MAX};
 use crate::simulation::process::Process;
 use crate::simulation::queue::{Queue, node_id};
 use crate::simulation::service_api::Service;
@@ -52,6 +54,15 @@ pub struct World {
     pub(super) wiped: Vec<NodeId>,
     /// Voters with damage in what was not committed: they forget if their leader does not hold it (R24).
     pub(super) may_forget: Vec<NodeId>,
+    /// How many nodes the cluster is bootstrapped with.
+    pub(super) first_nodes: usize,
+    /// Nodes that left, and do not run any more.
+    pub(super) retired: BTreeSet<usize>,
+    /// Of the nodes that start from now on (R21).
+    pub(super) autopilot: Option<Autopilot>,
+    /// Changes of the members that were requested, and the answers that were not read.
+    pub(super) changes_made: u64,
+    pub(super) answers: Answers,
     pub(super) checkers: Checkers,
     pub(super) events: u64,
     pub(super) trace: Trace,
@@ -90,7 +101,7 @@ impl World {
             .map(|node| new_disk(&settings, node, StorageId(random.u128(1..))))
             .collect();
         Self {
-            network: Network::new(settings.nodes, settings.network),
+            network: Network::new(settings.nodes + JOINERS_MAX, settings.network),
             clients: (0..settings.clients).map(Client::new).collect(),
             attempts_made: 0,
             mix: settings.faults.clone(),
@@ -109,6 +120,11 @@ impl World {
             elected_at: 0,
             failovers: Vec::new(),
             former_disks: Vec::new(),
+            first_nodes: settings.nodes,
+            retired: BTreeSet::new(),
+            autopilot: None,
+            changes_made: 0,
+            answers: Answers::new(),
             checkers: Checkers::default(),
             events: 0,
             output: Vec::new(),

@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use crate::entry::{LogBase, Membership};
+use crate::entry::LogBase;
+use crate::membership::Membership;
 use crate::message::{Election, ElectionReply, Header, Request};
 use crate::node::Node;
 use crate::types::{ClusterId, Term, Voter};
@@ -82,7 +83,8 @@ mod tests {
     use core::convert::Infallible;
 
     use crate::config::{Config, Timing};
-    use crate::entry::{HardState, LogBase, Membership, Stored};
+    use crate::entry::{HardState, LogBase, Stored};
+    use crate::membership::Membership;
     use crate::node::Node;
     use crate::types::{ClusterId, LogIndex, NodeId, StorageId, Term, Time, Voter};
 

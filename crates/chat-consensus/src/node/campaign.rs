@@ -92,6 +92,11 @@ impl Node {
         {
             self.context
                 .check_memory_of_peer(header, reply.remembered_block)?;
+            if reply.removed {
+                self.become_follower();
+                self.exclude();
+                return Ok(());
+            }
             self.count_vote(header, reply);
         }
         Ok(())

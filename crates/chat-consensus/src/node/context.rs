@@ -2,13 +2,15 @@
 //! the log, what it knows of the term's leader, and what it has decided to write, send and report.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::batch::{SyncedState, Writes};
 use crate::config::Config;
-use crate::entry::{Entry, HardState, LogBase, Membership, MembershipChange};
+use crate::entry::{Entry, HardState, LogBase, MembershipChange};
 use crate::input::{Fault, Report};
+use crate::membership::Membership;
 use crate::message::{Envelope, GetCommitsReply, GetSnapshot, Header, Reply, Request};
 use crate::node::voter_disks::VoterDisks;
 use crate::outgoing::{Outgoing, PieceReply};
@@ -50,6 +52,9 @@ pub(super) struct NodeContext {
     pub(super) synced_block: BlockNumber,
     /// What is remembered of the other voters' disks.
     pub(super) voter_disks: VoterDisks,
+    /// Another node has answered that this one is no member, and no fetch was answered otherwise since: it
+    /// does not campaign before then (R19).
+    pub(super) excluded_until: Option<Time>,
     /// The newest complete snapshot of this node.
     pub(super) snapshot: Option<Box<Snapshot>>,
     /// Never moves back (R3).
@@ -195,9 +200,36 @@ impl NodeContext {
             .is_some_and(|membership| membership.admits(node, storage))
     }
 
+    /// The other nodes that this one talks to, ascending: those of the newest members, and of those before
+    /// while the newest may be undone (R19). The configured ones while it knows no members.
     pub(super) fn other_nodes(&self) -> Vec<NodeId> {
-        let configured = self.config.configured.iter().copied();
-        configured.filter(|node| *node != self.id()).collect()
+        let known = [self.membership(), self.previous_membership()];
+        let mut nodes: BTreeSet<NodeId> = known
+            .into_iter()
+            .flatten()
+            .flat_map(Membership::nodes)
+            .collect();
+        if self.base.is_none() {
+            nodes.extend(&self.config.configured);
+        }
+        nodes.remove(&self.id());
+        nodes.into_iter().collect()
+    }
+
+    /// Whether a node is one of those members; any node is, while this one knows no members.
+    pub(super) fn may_be_member(&self, node: NodeId) -> bool {
+        let known = [self.membership(), self.previous_membership()];
+        self.base.is_none()
+            || known
+                .into_iter()
+                .flatten()
+                .any(|members| members.names(node))
+    }
+
+    /// Whether `node` left the cluster, which is committed: it never returns (R19).
+    pub(super) fn has_removed(&self, node: NodeId) -> bool {
+        let committed = self.membership_at(self.commit_index);
+        committed.is_some_and(|members| members.has_removed(node))
     }
 
     pub(super) fn other_voters(&self) -> Vec<Voter> {

@@ -44,10 +44,11 @@ impl ElectionTimer {
         self.deadline = context.now + pause;
     }
 
-    /// When this node campaigns: never while it does not count.
+    /// When this node campaigns: never while it does not count, and later when it was named no member (R19).
     pub(super) fn campaign_deadline(&self, context: &NodeContext) -> Time {
         if context.may_campaign() {
             self.deadline
+                .max(context.excluded_until.unwrap_or_default())
         } else {
             Time::NEVER
         }

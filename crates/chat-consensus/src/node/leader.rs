@@ -29,13 +29,14 @@ const HEARTBEAT_SEND_TIMES_MAX: usize = 64;
 pub(super) struct Leader {
     /// The term's first entry: nothing is committed before a majority holds it (R3).
     pub(super) term_start: LogIndex,
-    /// One for every other configured node: of its admitted disk, as far as it is known.
+    /// One for every other node of the newest members, and of those before while the newest may be undone: of
+    /// its admitted disk, as far as it is known.
     pub(super) followers: BTreeMap<NodeId, Progress>,
     /// Those that fetch with another disk than the admitted one, apart from it: neither may change
     /// what is known of the other (R4, R12).
     pub(super) learners: BTreeMap<NodeId, Progress>,
     /// Which disks each of them has shown.
-    disks: BTreeMap<NodeId, DisksSeen>,
+    pub(super) disks: BTreeMap<NodeId, DisksSeen>,
     /// What decides when a node becomes a voter again (R20).
     pub(super) readmissions: Readmissions,
     pub(super) heartbeat_at: Time,
@@ -244,6 +245,9 @@ impl Leader {
         let awaited = context.previous_membership().is_some();
         let is_first = context.commit_index < self.term_start;
         context.raise_commit_index(index);
+        if awaited {
+            self.forget_removed(context);
+        }
         self.note_commit_awaited(context, true);
         self.admit_deferred_reads(context);
         self.schedule_commit_notices(context);
@@ -337,6 +341,7 @@ impl Leader {
             commit_index: context.commit_index,
             round: self.reads.round,
             uncounted: self.uncounted_voters(context),
+            leader_address: context.config.address.clone(),
         };
         for node in nodes {
             context.request(*node, Request::Heartbeat(heartbeat.clone()));
@@ -351,7 +356,8 @@ impl Leader {
     }
 
     /// What this leader knows of the other nodes.
-    pub(super) fn follower_statuses(&self) -> Vec<FollowerStatus> {
+    pub(super) fn follower_statuses(&self, context: &NodeContext) -> Vec<FollowerStatus> {
+        let write_grace = context.config.timing.write_grace();
         let status = |(node, follower): (&NodeId, &Progress)| {
             let progress = self.disk_shown_last(*node, follower);
             FollowerStatus {
@@ -360,6 +366,7 @@ impl Leader {
                 repair_through: progress.repair_through,
                 match_index: progress.match_index,
                 last_fetch: progress.last_fetch,
+                progressed_at: follower.progress_time(write_grace),
             }
         };
         self.followers.iter().map(status).collect()

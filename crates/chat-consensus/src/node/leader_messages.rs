@@ -1,6 +1,7 @@
 //! What a follower does with its leader's messages, and when the leader is gone (R3, R8, R11, R18).
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::entry::{Entry, LogBase};
 use crate::input::{Fault, Report};
@@ -8,6 +9,9 @@ use crate::message::{GetCommitsReply, Header, Heartbeat, HeartbeatReply, Reply};
 use crate::node::follower::grow_fetch_size;
 use crate::node::{Node, Role};
 use crate::types::{BOOT_COUNT_MAX, LogIndex, NodeId, Position, RequestId, Voter};
+
+/// How long a node that was named no member does not campaign.
+const EXCLUSION: Duration = Duration::from_secs(10);
 
 impl Node {
     pub(super) fn handle_call_failed(&mut self, peer: NodeId, failed: RequestId) {
@@ -98,6 +102,7 @@ impl Node {
         };
         match reply {
             GetCommitsReply::NotLeading { .. } => {}
+            GetCommitsReply::NotMember => self.exclude(),
             GetCommitsReply::RolledBack {
                 repair_through,
                 boot_count,
@@ -144,6 +149,18 @@ impl Node {
         }
     }
 
+    /// This node left the cluster, or is not in it yet: it follows no one until a leader calls it, and asks
+    /// for votes again only after a while (R19).
+    pub(super) fn exclude(&mut self) {
+        let context = &mut self.context;
+        if context.excluded_until.is_none() {
+            context.report(Report::NotMember);
+        }
+        context.excluded_until = Some(context.now + EXCLUSION);
+        context.leader.forget();
+        self.become_follower();
+    }
+
     /// The disk has acknowledged to the leader more than it holds, or holds it again (R18).
     fn handle_rolled_back(&mut self, header: &Header, repair_through: LogIndex, shown: u64) {
         if shown >= BOOT_COUNT_MAX {
@@ -181,6 +198,7 @@ impl Node {
         if let Role::Follower(follower) = &mut self.role {
             follower.finish_fetch();
         }
+        self.context.excluded_until = None;
         self.record_leader_contact();
     }
 

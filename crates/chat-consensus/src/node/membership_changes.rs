@@ -1,8 +1,9 @@
 //! How a leader changes who counts: one voter at a time (R19), and a node whose disk was replaced by itself
 //! (R20).
 
-use crate::entry::{Entry, Membership, Payload};
+use crate::entry::{Entry, Payload};
 use crate::input::{MembershipRefusal, Report};
+use crate::membership::Membership;
 use crate::node::context::NodeContext;
 use crate::node::fetch_service::DISKS_REPORT_PAUSE;
 use crate::node::leader::Leader;
@@ -61,20 +62,25 @@ impl Leader {
             && self.transfer_deadline.is_none()
     }
 
-    /// Whether these members may follow the newest ones: exactly one voter differs, and both majorities keep
-    /// up (R19).
+    /// Whether these members may follow the newest ones: one voter differs at most, no id is used again, and
+    /// both majorities keep up (R19).
     fn check_change(
         &self,
         context: &NodeContext,
         next: &Membership,
     ) -> Result<(), MembershipRefusal> {
-        let newest = context
-            .membership()
-            .filter(|newest| next.is_valid() && next.cluster == newest.cluster);
+        let newest = context.membership().filter(|newest| {
+            let mut joined = next.nodes().filter(|node| !newest.names(*node));
+            next.is_valid()
+                && next != *newest
+                && next.cluster == newest.cluster
+                && next.highest >= newest.highest
+                && joined.all(|node| node > newest.highest)
+        });
         let newest = newest.ok_or(MembershipRefusal::Invalid)?;
         let left = newest.voters_missing_in(next).count();
-        if next.voters_missing_in(newest).count() + left != 1 {
-            return Err(MembershipRefusal::NotOneVoter);
+        if next.voters_missing_in(newest).count() + left > 1 {
+            return Err(MembershipRefusal::SeveralVoters);
         }
         let joiner = next.voters_missing_in(newest).next();
         if joiner.is_some_and(|joiner| self.qualified_disk(context, joiner.node) != Some(joiner)) {
@@ -191,11 +197,29 @@ impl Leader {
         for voter in next.voters_missing_in(&before) {
             self.admit(context, voter);
         }
+        for node in next.nodes().filter(|node| *node != context.id()) {
+            let new = || Progress::new(context.now);
+            self.followers.entry(node).or_insert_with(new);
+        }
         // Each of these is counted by other voters now.
         self.quorum_held_until = context.now;
         self.note_commit_awaited(context, false);
         self.confirm_reads(context);
         self.complete_fetches(context, |fetch, _| fetch.after < position.index);
+    }
+
+    /// The newest members are committed: who is not among them is called and served no more. A fetch of such a
+    /// node is answered with the entry that removes it.
+    pub(super) fn forget_removed(&mut self, context: &mut NodeContext) {
+        let Some(newest) = context.membership().cloned() else {
+            return;
+        };
+        self.complete_fetches(context, |fetch, _| !newest.names(fetch.header.from));
+        self.followers.retain(|node, _| newest.names(*node));
+        self.learners.retain(|node, _| newest.names(*node));
+        self.disks.retain(|node, _| newest.names(*node));
+        let promoted = &mut self.readmissions.promoted_at;
+        promoted.retain(|node, _| newest.names(*node));
     }
 
     /// The disk with which `node` was a voter is one like any other from now on.

@@ -5,7 +5,7 @@ use crate::message::{
     Envelope, GetCommitsReply, GetSnapshotReply, Header, HeartbeatReply, Reply, Request,
 };
 use crate::node::{Node, Role};
-use crate::types::{BlockNumber, TERM_MAX};
+use crate::types::{BlockNumber, NodeId, TERM_MAX};
 
 /// A message whose term is further ahead is dropped (R4): so many elections cannot have been
 /// missed, and a forged term must not lead to the end of the numbers in one step.
@@ -20,6 +20,9 @@ impl Node {
             || !self.may_be_handled(&header, from_own_cluster, message.claims_leadership())
             || !self.take_term_of(&header, self.is_sent_to_this_disk(&header, &message))
         {
+            return Ok(());
+        }
+        if !self.serves(header.from) && self.answer_non_member(&header, &message) {
             return Ok(());
         }
         let remembered = self.record_disk(&header, &message);
@@ -126,11 +129,48 @@ impl Node {
         self.context.reply(header, Reply::GetCommits(reply));
     }
 
+    /// Whether `node` is served what members are: by a leader, unless it left or never joined; by any other
+    /// node, unless it is known to have left (R19).
+    fn serves(&self, node: NodeId) -> bool {
+        match &self.role {
+            Role::Leader(_) => self.context.may_be_member(node),
+            Role::Follower(_) | Role::Candidate(_) => !self.context.has_removed(node),
+        }
+    }
+
+    /// Answers what only members are served; a leader does once it knows what is committed. `false`: the
+    /// request is of another kind.
+    fn answer_non_member(&mut self, header: &Header, message: &Request) -> bool {
+        if let Role::Leader(leader) = &self.role
+            && leader.term_start > self.context.commit_index
+        {
+            return matches!(message, Request::GetCommits(_) | Request::GetSnapshot(_));
+        }
+        let reply = match message {
+            Request::GetCommits(_) => Reply::GetCommits(GetCommitsReply::NotMember),
+            Request::GetSnapshot(_) => Reply::GetSnapshot(GetSnapshotReply::Gone),
+            Request::Election(_)
+            | Request::Coordinator
+            | Request::Heartbeat(_)
+            | Request::Resign { .. } => return false,
+        };
+        self.context.reply(header, reply);
+        true
+    }
+
+    /// Whether a message is for this node, from another one. Which others there are is in the members,
+    /// and this node's may be old; without a cluster it is one that is configured (R4).
     fn is_addressed_here(&self, header: &Header) -> bool {
-        let config = &self.context.config;
-        let configured =
-            header.from != config.node && config.configured.binary_search(&header.from).is_ok();
-        header.to == config.node && configured && header.term <= TERM_MAX
+        let context = &self.context;
+        let config = &context.config;
+        let is_known = header.cluster.is_some()
+            || config.configured.binary_search(&header.from).is_ok()
+            || context.base.is_some() && context.may_be_member(header.from);
+        header.to == config.node
+            && header.from != config.node
+            && header.from != NodeId(0)
+            && is_known
+            && header.term <= TERM_MAX
     }
 
     /// Whether a message comes from a node that may send it (R4). One that does not changes
@@ -153,13 +193,31 @@ impl Node {
         }
         if claims_leadership && !self.may_be_voter(header) {
             self.report_refused(Report::LeaderClaimRefused(header.from));
-            // A node that never asks for a vote would not learn of new members: it fetches instead (R4).
-            if !self.context.may_campaign() && header.term >= self.context.hard_state.term {
-                self.accept_leader_hint(Some(header.from));
-            }
+            self.follow_unknown_leader(header);
             return false;
         }
         true
+    }
+
+    /// A leader whom the members here do not name may be that of newer ones: a node that has heard nothing from
+    /// another leader for long fetches from it, and learns from the response what there is (R4).
+    fn follow_unknown_leader(&mut self, header: &Header) {
+        let ours = self.context.hard_state.term;
+        let is_silent = match &self.role {
+            Role::Leader(_) => return,
+            Role::Candidate(_) => true,
+            Role::Follower(_) => self.context.now >= self.election.deadline,
+        };
+        let known = &self.context.leader;
+        let is_other = known.id.is_some_and(|known| known != header.from);
+        if header.term < ours || is_other && !is_silent {
+            return;
+        }
+        if is_other && (header.term > ours || !known.has_claimed) {
+            self.context.leader.forget();
+            self.become_follower();
+        }
+        self.accept_leader_hint(Some(header.from));
     }
 
     /// Whether the sender of a leader's message may be a voter (R4): the newest members name its disk, or it

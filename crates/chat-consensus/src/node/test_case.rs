@@ -4,8 +4,9 @@ use core::convert::Infallible;
 use std::vec::Vec;
 
 use crate::config::{Config, Timing};
-use crate::entry::{HardState, LogBase, Membership, Stored};
+use crate::entry::{HardState, LogBase, Stored};
 use crate::input::{Fault, Input};
+use crate::membership::Membership;
 use crate::message::{
     ElectionKind, ElectionReply, Envelope, FollowerState, GetCommits, Header, Reply, Request,
 };
@@ -236,5 +237,6 @@ pub(super) fn vote(kind: ElectionKind, granted: bool, remembered: u64) -> Reply 
         granted,
         leader: None,
         remembered_block: BlockNumber(remembered),
+        removed: false,
     })
 }

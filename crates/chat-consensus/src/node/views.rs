@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use crate::entry::Membership;
+use crate::config::Timing;
+use crate::membership::Membership;
 use crate::node::{Node, Role};
 use crate::snapshot::Snapshot;
 use crate::status::FollowerStatus;
@@ -19,7 +20,7 @@ impl Node {
     /// What a leader knows of the other nodes; `None` on a node that does not lead.
     pub fn followers(&self) -> Option<Vec<FollowerStatus>> {
         match &self.role {
-            Role::Leader(leader) => Some(leader.follower_statuses()),
+            Role::Leader(leader) => Some(leader.follower_statuses(&self.context)),
             Role::Follower(_) | Role::Candidate(_) => None,
         }
     }
@@ -64,5 +65,21 @@ impl Node {
     pub fn download(&self) -> Option<(&Snapshot, u64)> {
         let download = self.downloads.current.as_ref()?;
         Some((&download.snapshot, download.bytes))
+    }
+
+    /// Whether this node left the cluster, as far as it knows (R19).
+    pub fn is_removed(&self) -> bool {
+        self.context.excluded_until.is_some() || self.context.has_removed(self.id())
+    }
+
+    /// Whether a node is a member, as far as this one knows: by the newest members, or by those before
+    /// while the newest may be undone (R19).
+    pub fn may_be_member(&self, node: NodeId) -> bool {
+        self.context.may_be_member(node)
+    }
+
+    /// The intervals from which its timers are derived.
+    pub fn timing(&self) -> Timing {
+        self.context.config.timing
     }
 }

@@ -49,6 +49,7 @@ impl Node {
             granted,
             leader: self.context.leader.id,
             remembered_block: remembered.unwrap_or_default(),
+            removed: self.context.has_removed(header.from),
         };
         self.context.reply(header, Reply::Election(reply));
     }

@@ -6,8 +6,8 @@ use crate::files::{Directory, File as _};
 use crate::snapshots::error::SnapshotError;
 use crate::snapshots::names::NEW_END;
 
-/// Longer ones are not read: the sidecar of 256 voters has 6 KiB.
-const BYTES_MAX: usize = 64 << 10;
+/// Longer ones are not read: the sidecar of 256 members with long addresses has 140 KiB.
+const BYTES_MAX: usize = 256 << 10;
 const CHECKSUM_BYTES: usize = 4;
 
 /// What a file is, its first bytes.

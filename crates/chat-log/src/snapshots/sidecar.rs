@@ -2,9 +2,10 @@
 //! Without it the file does not count.
 //!
 //! The bytes, numbers big-endian: 8 that name the kind, the format (4), the body, and the CRC-32 of all
-//! before (4). The body of a `snapshot`, format 2: index and term of its position (8 each), the digest
+//! before (4). The body of a `snapshot`, format 3: index and term of its position (8 each), the digest
 //! (32), the size (8), the chain value (16), and the members as `Membership::encode` has them. Format 1,
-//! which is only read, has of these the cluster (16), and for each voter its node (8) and storage id (16).
+//! which is only read, has of these the cluster (16), and for each voter its node (8) and storage id (16);
+//! format 2, too, has no addresses in them.
 //! That of a `download`, format 1: index, term, digest, and how many bytes are there for certain (8).
 
 use chat_consensus::{
@@ -18,8 +19,8 @@ use crate::snapshots::names::{DOWNLOAD_SIDECAR, sidecar_name};
 use crate::snapshots::record::{self, Kind};
 
 pub(super) const SNAPSHOT: &Kind = b"snapshot";
-/// What is written; format 1 is read, too.
-const SNAPSHOT_FORMAT: u32 = 2;
+/// What is written; formats 1 and 2 are read, too.
+const SNAPSHOT_FORMAT: u32 = 3;
 const DOWNLOAD: &Kind = b"download";
 const DOWNLOAD_FORMAT: u32 = 1;
 

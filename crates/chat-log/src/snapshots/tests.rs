@@ -3,7 +3,8 @@
 mod memory_directory;
 
 use chat_consensus::{
-    ChainValue, ClusterId, Membership, NodeId, PartialDownload, Position, StorageId, Voter,
+    ChainValue, ClusterId, Membership, MembershipEdit, NodeAddresses, NodeId, PartialDownload,
+    Position, StorageId, Voter,
 };
 
 use super::*;
@@ -175,22 +176,35 @@ fn damaged_sidecar_does_not_count_and_a_newer_one_is_refused() {
     let taken = open(&disk).0.write(base(5), b"state").unwrap();
     disk.flip(&sidecar_name(&taken), 20);
     assert_eq!(open(&disk).0.kept(), []);
-    let newer = record::encode(sidecar::SNAPSHOT, 3, b"???");
+    let newer = record::encode(sidecar::SNAPSHOT, 4, b"???");
     let file = disk.create(&sidecar_name(&taken)).unwrap();
     file.write_at(0, &newer).unwrap();
     let opened = SnapshotStore::open(disk);
-    let refused = matches!(opened, Err(SnapshotError::NewerFormat { version: 3, .. }));
+    let refused = matches!(opened, Err(SnapshotError::NewerFormat { version: 4, .. }));
     assert!(refused, "{opened:?}");
 }
 
-/// R19: with learners; the format before had none, and ended with the voters.
+/// R19: with learners and addresses; format 1 had neither, and ended with the voters.
 #[test]
-fn snapshot_keeps_its_members_and_one_of_format_1_counts() {
+fn snapshot_keeps_its_members_and_one_of_an_earlier_format_counts() {
     let disk = MemoryDirectory::default();
     let mut base = base(5);
-    base.membership.learners = vec![NodeId(4), NodeId(9)];
-    let taken = open(&disk).0.write(base, b"state").unwrap();
+    let add = MembershipEdit::Add(
+        NodeId(9),
+        NodeAddresses {
+            peer: "nine:7501".into(),
+            client: "nine:7401".into(),
+        },
+    );
+    let plain = base.membership.clone();
+    base.membership = plain.edited(&add).unwrap().unwrap();
+    let taken = open(&disk).0.write(base.clone(), b"state").unwrap();
     assert_eq!(open(&disk).0.kept(), from_ref(&taken));
+    disk.remove(&sidecar_name(&taken)).unwrap();
+
+    let learners = vec![NodeId(4), NodeId(9)];
+    base.membership = Membership::of(plain.cluster, plain.voters, learners);
+    let taken = open(&disk).0.write(base, b"state").unwrap();
 
     let name = sidecar_name(&taken);
     let mut bytes = vec![0; 1000];
@@ -198,14 +212,20 @@ fn snapshot_keeps_its_members_and_one_of_format_1_counts() {
     // Kind, format, position, digest, size, chain value, cluster; number of voters; voters; number of
     // learners, learners; checksum.
     assert_eq!(length, 12 + 88 + 4 + 3 * 24 + 4 + 2 * 8 + 4);
-    let body = [&bytes[12..100], &bytes[104..176]].concat();
-    let earlier = record::encode(sidecar::SNAPSHOT, 1, &body);
-    disk.remove(&name).unwrap();
-    let file = disk.create(&name).unwrap();
-    file.write_at(0, &earlier).unwrap();
-    let mut without = taken;
-    without.base.membership.learners = Vec::new();
-    assert_eq!(open(&disk).0.kept(), [without]);
+    let second = record::encode(sidecar::SNAPSHOT, 2, &bytes[12..length - 4]);
+    let first = [&bytes[12..100], &bytes[104..176]].concat();
+    let first = record::encode(sidecar::SNAPSHOT, 1, &first);
+    let mut without = taken.clone();
+    let Membership {
+        cluster, voters, ..
+    } = taken.base.membership.clone();
+    without.base.membership = Membership::of_voters(cluster, voters);
+    for (earlier, expected) in [(second, taken), (first, without)] {
+        disk.remove(&name).unwrap();
+        let file = disk.create(&name).unwrap();
+        file.write_at(0, &earlier).unwrap();
+        assert_eq!(open(&disk).0.kept(), [expected]);
+    }
 }
 
 /// What was written before a full disk stays, nothing of the new one does, and a later attempt works.

@@ -111,10 +111,11 @@ pub(super) fn base() -> LogBase {
 /// Node 1 as the only voter, and the node `learner` as a learner if it is another one.
 pub(super) fn members(learner: u64) -> Membership {
     let learners = [NodeId(learner)].into_iter();
-    Membership {
-        learners: learners.filter(|node| node.0 > 1).collect(),
-        ..base().membership
-    }
+    let learners = learners.filter(|node| node.0 > 1).collect();
+    let Membership {
+        cluster, voters, ..
+    } = base().membership;
+    Membership::of(cluster, voters, learners)
 }
 
 /// An entry that makes these the members.

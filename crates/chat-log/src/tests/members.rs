@@ -391,15 +391,20 @@ fn disk_that_forgot_has_the_members_of_where_its_log_ends() {
     }
 }
 
-/// Makes of a segment's file what a program wrote that knew no learners.
-fn in_format_1(bytes: &mut Vec<u8>) {
+/// Makes of a segment's file what a program wrote that knew no addresses (2), nor learners (1).
+fn in_format(format: u8, bytes: &mut Vec<u8>) {
     let length = u32::from_be_bytes(bytes[12..16].try_into().unwrap());
     let blocks = bytes.split_off((length as usize).next_multiple_of(512));
     bytes.truncate(length as usize - 4);
-    // After the only voter.
-    assert_eq!(bytes.drain(124..128).collect::<Vec<_>>(), [0; 4]);
-    bytes[11] = 1;
-    bytes[12..16].copy_from_slice(&(length - 4).to_be_bytes());
+    if format == 1 {
+        // After the only voter.
+        assert_eq!(bytes.drain(128..132).collect::<Vec<_>>(), [0; 4]);
+    }
+    // Before the members: cluster, number of voters, a voter, number of learners.
+    assert_eq!(bytes.drain(80..84).collect::<Vec<_>>(), [0, 0, 0, 48]);
+    bytes[11] = format;
+    let length = u32::try_from(bytes.len() + 4).unwrap();
+    bytes[12..16].copy_from_slice(&length.to_be_bytes());
     bytes.extend(checksum(0, bytes).to_be_bytes());
     bytes.resize(bytes.len().next_multiple_of(512), 0);
     bytes.extend(blocks);
@@ -407,7 +412,13 @@ fn in_format_1(bytes: &mut Vec<u8>) {
 
 /// Also one whose header has a sector less than it would have now.
 #[test]
-fn log_of_format_1_is_continued_until_a_change() {
+fn log_of_an_earlier_format_is_continued_until_a_change() {
+    for format in [1, 2] {
+        check_continued(format);
+    }
+}
+
+fn check_continued(format: u8) {
     let mut disk = Disk::new(1 << 20);
     let mut log = disk.open_with_base();
     for term in 1..=21 {
@@ -420,12 +431,12 @@ fn log_of_format_1_is_continued_until_a_change() {
     for name in disk.segments() {
         disk.edit(&name, |file| {
             bytes.push(file.len());
-            in_format_1(file);
+            in_format(format, file);
             bytes.push(file.len());
         });
     }
     assert_eq!(bytes[0], bytes[1]);
-    assert_eq!(bytes[2], bytes[3] + 512);
+    assert_eq!(bytes[2], bytes[3] + if format == 1 { 512 } else { 0 });
     let (mut log, opened) = disk.open();
     check(&log, &opened, members(1), &[]);
     let all: Vec<_> = (1..=21).map(|index| entry(index, index)).collect();
@@ -452,14 +463,14 @@ fn log_of_a_later_format_does_not_open() {
     let name = disk.last_segment();
     assert_eq!(first_index(&name), 1);
     disk.edit(&name, |bytes| {
-        bytes[11] = 3;
+        bytes[11] = 4;
         let length = u32::from_be_bytes(bytes[12..16].try_into().unwrap()) as usize;
         let crc = checksum(0, &bytes[..length - 4]).to_be_bytes();
         bytes[length - 4..length].copy_from_slice(&crc);
     });
     let refused = disk.try_open().unwrap_err();
     let LogError::UnknownFormat {
-        found: 3, known: 2, ..
+        found: 4, known: 3, ..
     } = refused
     else {
         panic!("{refused}");

@@ -62,6 +62,24 @@ pub struct Membership {
     /// The nodes that become voters as soon as their disk qualifies, ascending; none of them is a voter's.
     #[prost(uint64, repeated, tag = "3")]
     pub learners: ::prost::alloc::vec::Vec<u64>,
+    /// The highest id that a member ever had; 0 from programs that knew no addresses: that of a member.
+    #[prost(uint64, tag = "4")]
+    pub highest_id: u64,
+    /// Where some of these nodes are reached.
+    #[prost(message, repeated, tag = "5")]
+    pub addresses: ::prost::alloc::vec::Vec<NodeAddresses>,
+}
+/// Where a node is reached, as an operator gave it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NodeAddresses {
+    #[prost(uint64, tag = "1")]
+    pub node_id: u64,
+    /// By other nodes: 1 to 255 bytes.
+    #[prost(string, tag = "2")]
+    pub peer: ::prost::alloc::string::String,
+    /// By clients: 255 bytes at most.
+    #[prost(string, tag = "3")]
+    pub client: ::prost::alloc::string::String,
 }
 /// Where a log begins: everything up to `position` is in the state of the state machine there.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -124,6 +142,9 @@ pub struct ElectionResponse {
     /// higher than the request's. That disk has forgotten what it had synced.
     #[prost(uint64, tag = "5")]
     pub remembered_block: u64,
+    /// The candidate left the cluster, which is committed.
+    #[prost(bool, tag = "6")]
+    pub removed: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CoordinatorRequest {
@@ -147,6 +168,9 @@ pub struct HeartbeatRequest {
     /// The voters that the leader does not count; for people. No node decides by it.
     #[prost(uint64, repeated, tag = "4")]
     pub uncounted: ::prost::alloc::vec::Vec<u64>,
+    /// Where the leader is called, by its own configuration; at most 255 bytes, empty if it does not say so.
+    #[prost(string, tag = "5")]
+    pub leader_address: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HeartbeatResponse {
@@ -193,7 +217,10 @@ pub struct GetCommitsRequest {
 pub struct GetCommitsResponse {
     #[prost(message, optional, tag = "1")]
     pub header: ::core::option::Option<Header>,
-    #[prost(oneof = "get_commits_response::Outcome", tags = "2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(
+        oneof = "get_commits_response::Outcome",
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10"
+    )]
     pub outcome: ::core::option::Option<get_commits_response::Outcome>,
 }
 /// Nested message and enum types in `GetCommitsResponse`.
@@ -224,6 +251,9 @@ pub mod get_commits_response {
         /// `synced_block`.
         #[prost(uint64, tag = "9")]
         Amnesiac(u64),
+        /// The follower left the cluster, or has not joined it.
+        #[prost(bool, tag = "10")]
+        NotMember(bool),
     }
 }
 /// The follower's disk lost what it had acknowledged, or has it again.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chat_consensus::{PartialDownload, Snapshot, Time};
 
+use crate::replica::autopilot::Autopilot;
 use crate::replica::limits::Limits;
 
 /// What differs from start to start.
@@ -22,6 +23,8 @@ pub struct Start {
     pub partial: Option<PartialDownload>,
     /// About how much payload the log holds after the newest snapshot, in bytes: counted for the next.
     pub log_bytes: u64,
+    /// When a voter that makes no progress becomes a learner; never without it (R21).
+    pub autopilot: Option<Autopilot>,
     /// For how long there may have been entries after the newest snapshot, when this node stopped and
     /// since.
     pub log_age: Duration,
@@ -37,6 +40,7 @@ impl Start {
             snapshots: Vec::new(),
             partial: None,
             log_bytes: 0,
+            autopilot: None,
             log_age: Duration::ZERO,
         }
     }

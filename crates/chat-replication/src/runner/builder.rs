@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use chat_consensus::{Config, ConfigError, NodeId};
 
-use crate::replica::Limits;
+use crate::replica::{Autopilot, Limits};
 use crate::runner::group_name::GroupName;
 #[cfg(all(feature = "grpc", feature = "segment-log"))]
 use crate::runner::grpc::Grpc;
 use crate::runner::handle::Handle;
 use crate::runner::limits_check;
 use crate::runner::log_store::LogStore;
+use crate::runner::peer_calls::Connect;
 use crate::runner::prepare::{Passthrough, Prepare};
 #[cfg(all(feature = "grpc", feature = "segment-log"))]
 use crate::runner::segment_log::SegmentLog;
@@ -34,6 +35,7 @@ pub struct Builder<L, T, P = Passthrough> {
     log: L,
     transport: T,
     prepare: P,
+    autopilot: Option<Autopilot>,
 }
 
 #[cfg(all(feature = "grpc", feature = "segment-log"))]
@@ -61,13 +63,15 @@ impl<L: LogStore, T: Transport> Builder<L, T> {
             log,
             transport,
             prepare: Passthrough,
+            autopilot: None,
         }
     }
 }
 
 impl<L: LogStore, T: Transport, P: Prepare> Builder<L, T, P> {
     /// Every configured node, this one too: its id, never 0, and the address at which the others
-    /// reach it. The same on every node. Addresses only; who votes is in the log.
+    /// reach it; `{from}` in it is replaced by the id of the node that calls. The same on every node. Addresses
+    /// only; who votes is in the log, which also has the addresses of nodes that were added later.
     pub fn nodes<A: Into<String>>(mut self, nodes: impl IntoIterator<Item = (u64, A)>) -> Self {
         let nodes = nodes.into_iter();
         self.nodes = nodes.map(|(id, address)| (id, address.into())).collect();
@@ -102,6 +106,13 @@ impl<L: LogStore, T: Transport, P: Prepare> Builder<L, T, P> {
         self
     }
 
+    /// Lets a leader make voters that are dead for long into learners, so that the next failure is survived,
+    /// too (R21). They become voters again by themselves. Never, if this is not called.
+    pub fn autopilot(mut self, autopilot: Autopilot) -> Self {
+        self.autopilot = Some(autopilot);
+        self
+    }
+
     /// How much it may hold at once.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -122,6 +133,7 @@ impl<L: LogStore, T: Transport, P: Prepare> Builder<L, T, P> {
             log,
             transport,
             prepare: _,
+            autopilot,
         } = self;
         Builder {
             node_id,
@@ -134,6 +146,7 @@ impl<L: LogStore, T: Transport, P: Prepare> Builder<L, T, P> {
             log,
             transport,
             prepare,
+            autopilot,
         }
     }
 
@@ -151,22 +164,32 @@ impl<L: LogStore, T: Transport, P: Prepare> Builder<L, T, P> {
             setting: "group",
             problem: Box::new(problem),
         })?;
-        let mut links = Vec::new();
-        for (id, address) in self.nodes.iter().filter(|node| node.0 != self.node_id) {
-            let link = self.transport.connect(address, &group);
-            let link = link.map_err(|problem| StartError::Address { id: *id, problem })?;
-            links.push((NodeId(*id), link));
+        let own = self.node_id.to_string();
+        let (transport, of_group) = (self.transport, group.clone());
+        let connect: Connect<T::Link> =
+            Box::new(move |address| transport.connect(&address.replace("{from}", &own), &of_group));
+        let others = self.nodes.iter().filter(|node| node.0 != self.node_id);
+        let others: Vec<(NodeId, String)> = others
+            .map(|(id, address)| (NodeId(*id), address.clone()))
+            .collect();
+        for (node, address) in &others {
+            let problem = |problem| StartError::Address {
+                id: node.0,
+                problem,
+            };
+            connect(address).map_err(problem)?;
         }
         let settings = Settings {
             node: NodeId(self.node_id),
             config,
             group,
-            nodes: self.nodes.len(),
+            others,
             directory: self.directory,
             timing: self.timing,
             limits: self.limits,
+            autopilot: self.autopilot,
         };
-        start(settings, (self.log, links), machine, self.prepare).await
+        start(settings, (self.log, connect), machine, self.prepare).await
     }
 
     fn configuration(&self) -> Result<Config, StartError> {
@@ -176,7 +199,14 @@ impl<L: LogStore, T: Transport, P: Prepare> Builder<L, T, P> {
             election_timeout: self.timing.election_timeout,
         };
         let config = Config::new(NodeId(self.node_id), &nodes, timing);
-        let config = config.map(|config| config.allow_bootstrap(self.may_bootstrap));
+        let own = self.nodes.iter().find(|node| node.0 == self.node_id);
+        let config = config.map(|config| {
+            let config = config.allow_bootstrap(self.may_bootstrap);
+            match own {
+                Some((_, address)) => config.advertise(address),
+                None => config,
+            }
+        });
         config.map_err(|problem| StartError::Setting {
             setting: match problem {
                 ConfigError::NodeNotConfigured(_) => "node_id",

@@ -15,7 +15,9 @@ use chat_consensus::{ChainValue, Envelope, Fault, LogIndex, NodeId, RequestId, T
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::error::{ProposeError, ReadError};
-use crate::event::{Effect, Event, PreparationId, Prepared, ProposalTicket, Proposed, ReadTicket};
+use crate::event::{
+    Effect, Event, MembersTicket, PreparationId, Prepared, ProposalTicket, Proposed, ReadTicket,
+};
 use crate::peer_message::{PeerReply, PeerRequest};
 use crate::replica::Replica;
 use crate::runner::apply_task::{ApplyTask, ApplyTaskEnded};
@@ -23,7 +25,7 @@ use crate::runner::leadership::Leadership;
 use crate::runner::log_report::log_report;
 use crate::runner::log_store::ReadLimits;
 use crate::runner::log_task::{LastRecord, LogRead, LogTask, LogTaskEnded};
-use crate::runner::loop_event::{LoopEvent, Responder, Taking};
+use crate::runner::loop_event::{ChangeClient, LoopEvent, Responder, Taking};
 use crate::runner::not_taken::not_taken;
 use crate::runner::peer_calls::PeerCalls;
 use crate::runner::prepare::{LeaderContext, Preparation, Prepare};
@@ -89,6 +91,7 @@ pub(super) struct EventLoop<L> {
     tickets_given: u64,
     proposals: HashMap<ProposalTicket, oneshot::Sender<Result<Proposed, ProposeError>>>,
     reads: HashMap<ReadTicket, oneshot::Sender<Result<LogIndex, ReadError>>>,
+    changes: HashMap<MembersTicket, ChangeClient>,
     /// Peers that wait for an answer.
     responders: HashMap<(NodeId, RequestId), Responder>,
     dropped_callers_collected_at: Instant,
@@ -124,6 +127,7 @@ impl<L: PeerLink> EventLoop<L> {
             tickets_given: 0,
             proposals: HashMap::new(),
             reads: HashMap::new(),
+            changes: HashMap::new(),
             responders: HashMap::new(),
             dropped_callers_collected_at: started,
             bootstrap: BootstrapNotice::default(),
@@ -176,7 +180,7 @@ impl<L: PeerLink> EventLoop<L> {
             drop(incoming);
         }
         // Callers that still wait receive no answer.
-        drop((self.proposals, self.reads, self.responders));
+        drop((self.proposals, self.reads, self.changes, self.responders));
         let closing = async {
             tokio::join!(
                 self.workers.snapshots.close(),
@@ -261,6 +265,7 @@ impl<L: PeerLink> EventLoop<L> {
             } => {
                 // The replica accounts for it from here on.
                 drop(room);
+                self.note_leader_address(&request);
                 let header = &request.header;
                 self.responders
                     .insert((header.from, header.request), responder);
@@ -290,6 +295,7 @@ impl<L: PeerLink> EventLoop<L> {
                 let deadline = self.time_of(deadline);
                 self.step(Event::Read { ticket, deadline })
             }
+            LoopEvent::ChangeMembers { edit, client } => self.change_members(edit, client),
             LoopEvent::Event(event) => {
                 self.note_event(&event);
                 self.step(event)
@@ -380,6 +386,7 @@ impl<L: PeerLink> EventLoop<L> {
                     let _gone = client.send(result);
                 }
             }
+            Effect::CompleteChange(ticket, result) => self.complete_change(ticket, result),
             Effect::Warn(report) => log_report(&report, self.members.committed()),
             effect @ (Effect::TakeSnapshot { .. }
             | Effect::DropSnapshot(_)
@@ -432,28 +439,6 @@ impl<L: PeerLink> EventLoop<L> {
     fn next_ticket(&mut self) -> u64 {
         self.tickets_given += 1;
         self.tickets_given
-    }
-
-    fn publish_leadership(&self) {
-        let node = self.replica.node();
-        let now = Leadership {
-            term: node.term().0,
-            leader_id: node.leader().map(|leader| leader.0),
-            leads: self.replica.is_leading(),
-        };
-        self.publishes.leadership.send_if_modified(|known| {
-            let changed = *known != now;
-            if changed {
-                tracing::info!(
-                    term = now.term,
-                    leader = now.leader_id,
-                    leads = now.leads,
-                    "leadership"
-                );
-                *known = now;
-            }
-            changed
-        });
     }
 
     fn now(&self) -> Time {

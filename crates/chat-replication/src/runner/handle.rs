@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chat_consensus::{Envelope, StorageId};
+use chat_consensus::{Envelope, LogIndex, MembershipEdit, StorageId};
 #[cfg(feature = "grpc")]
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use crate::error::{ProposeError, ReadError};
+use crate::error::{ChangeMembersError, ProposeError, ReadError};
 use crate::event::Event;
 use crate::peer_message::{PeerReply, PeerRequest};
 #[cfg(feature = "grpc")]
@@ -34,8 +34,6 @@ pub struct Handle {
 
 pub(super) struct Parts {
     pub(super) receiver: PeerReceiver,
-    /// How many are configured.
-    pub(super) nodes: usize,
     pub(super) directory: Option<PathBuf>,
     pub(super) election_timeout: Duration,
     pub(super) command_bytes_max: usize,
@@ -56,15 +54,8 @@ impl std::fmt::Debug for Parts {
 impl Drop for Parts {
     /// As [`Handle::shutdown`], without waiting.
     fn drop(&mut self) {
-        let stop = if self.nodes > 1 {
-            vec![
-                LoopEvent::Event(Event::TransferLeadership),
-                LoopEvent::ShutDown,
-            ]
-        } else {
-            vec![LoopEvent::ShutDown]
-        };
-        for event in stop {
+        let transfer = LoopEvent::Event(Event::TransferLeadership);
+        for event in [transfer, LoopEvent::ShutDown] {
             let events = self.receiver.events.clone();
             if let Err(mpsc::error::TrySendError::Full(event)) = events.try_send(event) {
                 // Soon there is room, or the replica has stopped.
@@ -165,6 +156,45 @@ impl Handle {
         }
     }
 
+    /// Changes the members of the cluster, as its leader, and returns the index of the entry that does it once
+    /// that is committed; `None` if they were so already. A change that was made already changes nothing, so it
+    /// may be repeated (R19). Without an outcome by `deadline` the error is that of the last attempt.
+    ///
+    /// # Errors
+    ///
+    /// See [`ChangeMembersError`].
+    pub async fn change_members(
+        &self,
+        edit: &MembershipEdit,
+        deadline: Instant,
+    ) -> Result<Option<u64>, ChangeMembersError> {
+        let change = async {
+            let done = self.request_change(edit.clone()).await?;
+            if let Some(index) = done {
+                return Ok(Some(index.0));
+            }
+            // A leader that was deposed may not know better: it is confirmed, and then looks again.
+            let confirmed = self.ensure_linearizable(deadline).await;
+            confirmed.map_err(|_late| ChangeMembersError::NotConfirmed)?;
+            let done = self.request_change(edit.clone()).await?;
+            Ok(done.map(|index| index.0))
+        };
+        let changed = tokio::time::timeout_at(deadline.into(), change).await;
+        changed.unwrap_or(Err(ChangeMembersError::Unknown))
+    }
+
+    async fn request_change(
+        &self,
+        edit: MembershipEdit,
+    ) -> Result<Option<LogIndex>, ChangeMembersError> {
+        let (client, completed) = oneshot::channel();
+        let change = LoopEvent::ChangeMembers { edit, client };
+        let sent = self.parts.receiver.events.send(change).await;
+        sent.map_err(|_stopped| ChangeMembersError::Stopped)?;
+        // The replica stopped with it in hand.
+        completed.await.unwrap_or(Err(ChangeMembersError::Unknown))
+    }
+
     /// Asks a leader to let the best successor lead. Returns when this node no longer leads, or
     /// after two election timeouts; a node that does not lead has nothing to do.
     ///
@@ -172,7 +202,15 @@ impl Handle {
     ///
     /// The replica has stopped.
     pub async fn transfer_leadership(&self) -> Result<(), StopReason> {
-        if self.parts.nodes > 1 {
+        if self
+            .status()
+            .await?
+            .members
+            .iter()
+            .filter(|member| member.voter)
+            .count()
+            > 1
+        {
             let event = LoopEvent::Event(Event::TransferLeadership);
             if self.parts.receiver.events.send(event).await.is_err() {
                 return Err(self.stopped().await);

@@ -37,6 +37,10 @@ pub(super) fn log_report(report: &Report, committed: Option<&Membership>) {
             node = node.0,
             "requests of this node come from two disks by turns: two machines have its id"
         ),
+        Report::NotMember => tracing::warn!(
+            "another node says that this node does not belong to the cluster: it was removed, or is not added \
+             yet"
+        ),
         Report::MembershipAppended(index, next) => log_appended(*index, committed, next),
         Report::MembershipRefused(refusal) => {
             tracing::warn!(%refusal, "the members are not changed");
@@ -70,14 +74,14 @@ fn log_appended(index: LogIndex, before: Option<&Membership>, next: &Membership)
         tracing::info!(
             node = voter.node.0,
             index = index.0,
-            "this leader demotes a voter whose disk was replaced: its node becomes a learner"
+            "this leader lets a voter leave: it was removed, its disk was replaced, or it is dead"
         );
     }
     for voter in next.voters_missing_in(before) {
         tracing::info!(
             node = voter.node.0,
             index = index.0,
-            "this leader promotes a learner that keeps up: its node becomes a voter"
+            "this leader lets a learner vote that keeps up"
         );
     }
 }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chat_consensus::{ChainValue, LogIndex, UnsyncedBatch};
+use chat_consensus::{ChainValue, LogIndex, MEMBERS_MAX, UnsyncedBatch};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -75,11 +75,10 @@ pub(super) struct LogTask {
 pub(super) struct LogTaskEnded;
 
 impl LogTask {
-    /// `nodes` is how many nodes there are: the replica has one read for each follower under way at
-    /// most, and one to apply.
-    pub(super) fn start<L: LogStore>(log: L, nodes: usize, events: &Sender<LoopEvent>) -> Self {
+    /// The replica has one read for each follower under way at most, and one to apply.
+    pub(super) fn start<L: LogStore>(log: L, events: &Sender<LoopEvent>) -> Self {
         let (jobs, received) = mpsc::channel(JOBS_MAX);
-        let (reads, asked) = mpsc::channel(nodes + 1);
+        let (reads, asked) = mpsc::channel(MEMBERS_MAX + 1);
         let (last, recorded) = oneshot::channel();
         let reader = log.reader();
         let scrub = L::BLOCKS.then(|| LogScrub::start(log.reader(), events.clone()));
@@ -347,7 +346,7 @@ mod tests {
     /// reads as there can be are no reason to stop.
     #[tokio::test]
     async fn batch_is_written_while_all_reads_wait() {
-        const NODES: usize = 5;
+        const NODES: usize = MEMBERS_MAX;
         let permits = Arc::new(Semaphore::new(0));
         let mut log = SlowReads {
             log: MemoryLog::new(),
@@ -358,7 +357,7 @@ mod tests {
         let config = config.allow_bootstrap(true);
         let mut node = Node::new(config, stored, LogIndex::ZERO, 1, Time(0));
         let (sender, mut events) = mpsc::channel(NODES + 2);
-        let task = LogTask::start(log, NODES, &sender);
+        let task = LogTask::start(log, &sender);
         for id in 0..=NODES as u64 {
             let read = LogRead {
                 id: LogReadId(id),

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use chat_consensus::{Envelope, LogIndex};
+use chat_consensus::{Envelope, LogIndex, MembershipEdit};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::error::{ProposeError, ReadError};
+use crate::error::{ChangeMembersError, ProposeError, ReadError};
 use crate::event::{Event, Proposed, ReplicaStatus};
 use crate::peer_message::{PeerReply, PeerRequest};
 use crate::runner::reply_maker::ReplyMaker;
@@ -34,6 +34,11 @@ pub(super) enum LoopEvent {
         deadline: Instant,
         client: oneshot::Sender<Result<LogIndex, ReadError>>,
     },
+    /// An operator changes the members.
+    ChangeMembers {
+        edit: MembershipEdit,
+        client: ChangeClient,
+    },
     /// From the other tasks.
     Event(Event<ReplyMaker>),
     Status(oneshot::Sender<RunningStatus>),
@@ -55,6 +60,9 @@ pub(super) struct RunningStatus {
 /// Whether a snapshot is being taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Taking(pub(super) bool);
+
+/// Waits for a change of the members.
+pub(super) type ChangeClient = oneshot::Sender<Result<Option<LogIndex>, ChangeMembersError>>;
 
 /// Sends a peer the reply to its call.
 pub(super) type Responder = oneshot::Sender<Envelope<PeerReply>>;

@@ -1,16 +1,21 @@
 //! Calls to the peers: one task and one deadline for every call, whatever the transport.
+//!
+//! A peer may have several addresses: what it says of itself, what the members say, what is configured. Any of
+//! them may be old, so a call that fails lets the next one go to the next address.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use chat_consensus::{Envelope, NodeId};
+use chat_consensus::{Envelope, Membership, NodeId};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::event::Event;
 use crate::peer_message::PeerRequest;
 use crate::runner::loop_event::LoopEvent;
+use crate::runner::state_machine::BoxError;
 use crate::runner::transport::PeerLink;
 
 /// The leader answers a forwarded request when it is applied; longer than any client waits.
@@ -19,53 +24,202 @@ const PROPOSE_TIMEOUT: Duration = Duration::from_secs(30);
 const PROTOCOL_CALLS_MAX: usize = 64;
 /// Clients' calls that are forwarded to one peer at a time; more fail at once.
 const FORWARDED_CALLS_MAX: usize = 8_192;
+/// Nodes that may say where they are called, although no members name them: far more than a cluster has.
+const ANNOUNCED_MAX: usize = 256;
+
+/// Prepares to send to an address.
+pub(super) type Connect<L> = Box<dyn Fn(&str) -> Result<L, BoxError> + Send>;
 
 /// The links to all peers.
-#[derive(Debug)]
 pub(super) struct PeerCalls<L> {
+    connect: Connect<L>,
     peers: BTreeMap<NodeId, Arc<Peer<L>>>,
+    addresses: Addresses,
     events: mpsc::Sender<LoopEvent>,
     /// How long the protocol's own calls may take.
     timeout: Duration,
 }
 
+/// Where nodes are called, by who says so.
+#[derive(Debug, Default)]
+struct Addresses {
+    announced: BTreeMap<NodeId, String>,
+    /// By the newest members, and by the committed ones.
+    of_members: [BTreeMap<NodeId, String>; 2],
+    configured: BTreeMap<NodeId, String>,
+}
+
 #[derive(Debug)]
 struct Peer<L> {
     node: NodeId,
-    link: L,
+    /// At least one; those that are tried first, first.
+    links: Vec<(String, Arc<L>)>,
+    /// Which one is called; counts on when a call has failed.
+    current: AtomicUsize,
     protocol_calls: Semaphore,
     forwarded_calls: Semaphore,
     redialling: AtomicBool,
 }
 
+impl Addresses {
+    /// All that are known of a node, each once.
+    fn of(&self, node: NodeId) -> Vec<&String> {
+        let [newest, committed] = &self.of_members;
+        let mut all = Vec::new();
+        for known in [&self.announced, newest, committed, &self.configured] {
+            all.extend(known.get(&node).filter(|address| !all.contains(address)));
+        }
+        all
+    }
+}
+
+impl<L> Peer<L> {
+    fn link(&self) -> (usize, &Arc<L>) {
+        let current = self.current.load(Ordering::Relaxed);
+        (current, &self.links[current % self.links.len()].1)
+    }
+
+    /// A call to the address with that number has failed: the next one is tried, unless it is already.
+    fn try_next(&self, failed: usize) {
+        let next = failed.wrapping_add(1);
+        let ordering = Ordering::Relaxed;
+        // Otherwise another call was quicker.
+        let _moved = self
+            .current
+            .compare_exchange(failed, next, ordering, ordering);
+    }
+}
+
+impl<L> fmt::Debug for PeerCalls<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerCalls")
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<L: PeerLink> PeerCalls<L> {
-    /// Calls over `links`; `timeout` is for the protocol's own.
+    /// Calls to the nodes of a configuration; `timeout` is for the protocol's own.
     pub(super) fn new(
-        links: impl IntoIterator<Item = (NodeId, L)>,
+        connect: Connect<L>,
+        configured: impl IntoIterator<Item = (NodeId, String)>,
         timeout: Duration,
         events: &mpsc::Sender<LoopEvent>,
     ) -> Self {
-        let peers = links.into_iter().map(|(node, link)| {
+        let mut calls = Self {
+            connect,
+            peers: BTreeMap::new(),
+            addresses: Addresses {
+                configured: configured.into_iter().collect(),
+                ..Addresses::default()
+            },
+            events: events.clone(),
+            timeout,
+        };
+        let nodes: Vec<NodeId> = calls.addresses.configured.keys().copied().collect();
+        for node in nodes {
+            calls.reconnect_to(node);
+        }
+        calls
+    }
+
+    /// Other members are the newest or the committed ones.
+    pub(super) fn set_members(&mut self, own: NodeId, members: [Option<&Membership>; 2]) {
+        self.addresses.of_members = members.map(|members| {
+            let addresses = members.into_iter().flat_map(|members| &members.addresses);
+            let others = addresses.filter(|(node, _)| **node != own);
+            others
+                .map(|(node, addresses)| (*node, addresses.peer.to_string()))
+                .collect()
+        });
+        let is_member =
+            |node: &NodeId| members.iter().flatten().any(|members| members.names(*node));
+        if members.iter().any(Option::is_some) {
+            self.addresses.announced.retain(|node, _| is_member(node));
+        }
+        let [newest, committed] = &self.addresses.of_members;
+        let nodes = newest
+            .keys()
+            .chain(committed.keys())
+            .chain(self.peers.keys());
+        let nodes: BTreeSet<NodeId> = nodes.copied().collect();
+        for node in nodes {
+            self.reconnect_to(node);
+        }
+    }
+
+    /// A node says where it is called.
+    pub(super) fn announce(&mut self, node: NodeId, address: &str) {
+        let announced = &mut self.addresses.announced;
+        let known = announced.get(&node);
+        if known.is_some_and(|known| known == address)
+            || known.is_none() && announced.len() >= ANNOUNCED_MAX
+        {
+            return;
+        }
+        announced.insert(node, address.to_owned());
+        self.reconnect_to(node);
+    }
+
+    fn reconnect_to(&mut self, node: NodeId) {
+        if let Err(error) = self.connect_to(node) {
+            tracing::warn!(node = node.0, error, "a peer's address cannot be used");
+        }
+    }
+
+    /// Makes the links to all addresses of a node, and keeps those that there are. An address that cannot be
+    /// used is an error, and the others are used all the same.
+    fn connect_to(&mut self, node: NodeId) -> Result<(), BoxError> {
+        let addresses = self.addresses.of(node);
+        let known = self.peers.get(&node);
+        if known.is_some_and(|known| {
+            known
+                .links
+                .iter()
+                .map(|(address, _)| address)
+                .eq(addresses.iter().copied())
+        }) {
+            return Ok(());
+        }
+        let mut links = Vec::new();
+        let mut problem = None;
+        for address in addresses {
+            let kept =
+                known.and_then(|known| known.links.iter().find(|(other, _)| other == address));
+            match kept {
+                Some((_, link)) => links.push((address.clone(), Arc::clone(link))),
+                None => match (self.connect)(address) {
+                    Ok(link) => links.push((address.clone(), Arc::new(link))),
+                    Err(error) => problem = Some(error),
+                },
+            }
+        }
+        if links.is_empty() {
+            self.peers.remove(&node);
+        } else {
             let peer = Peer {
                 node,
-                link,
+                links,
+                current: AtomicUsize::new(0),
                 protocol_calls: Semaphore::new(PROTOCOL_CALLS_MAX),
                 forwarded_calls: Semaphore::new(FORWARDED_CALLS_MAX),
                 redialling: AtomicBool::new(false),
             };
-            (node, Arc::new(peer))
-        });
-        Self {
-            peers: peers.collect(),
-            events: events.clone(),
-            timeout,
+            self.peers.insert(node, Arc::new(peer));
         }
+        problem.map_or(Ok(()), Err)
     }
 
     /// Sends a request; its reply, or that there will be none, comes back as an event.
     pub(super) fn call(&self, request: Envelope<PeerRequest>) {
-        if let Some(peer) = self.peers.get(&request.header.to).cloned() {
-            tokio::spawn(call(peer, request, self.timeout, self.events.clone()));
+        let (node, id) = (request.header.to, request.header.request);
+        let events = self.events.clone();
+        match self.peers.get(&node).cloned() {
+            Some(peer) => drop(tokio::spawn(call(peer, request, self.timeout, events))),
+            None => {
+                let failed = LoopEvent::Event(Event::CallNotSent(node, id));
+                drop(tokio::spawn(async move { drop(events.send(failed).await) }));
+            }
         }
     }
 }
@@ -87,27 +241,40 @@ async fn call<L: PeerLink>(
         let unsent = Event::CallNotSent(peer.node, id);
         return drop(events.send(LoopEvent::Event(unsent)).await);
     };
-    let called = tokio::time::timeout(timeout, peer.link.call(request)).await;
+    let (number, link) = peer.link();
+    let called = tokio::time::timeout(timeout, link.call(request)).await;
     // A replica that has stopped receives nothing more.
     match called {
         Ok(Ok(reply)) => drop(events.send(LoopEvent::Event(Event::Reply(reply))).await),
         Ok(Err(error)) => {
             tracing::debug!(peer = peer.node.0, error = error.as_ref(), "call failed");
+            peer.try_next(number);
             drop(events.send(failed).await);
-            redial(&peer, &events).await;
+            redial(&peer, link, &events).await;
         }
-        Err(_late) => drop(events.send(failed).await),
+        Err(_late) => {
+            peer.try_next(number);
+            drop(events.send(failed).await);
+        }
     }
 }
 
-/// The call ended without an answer and before its deadline: is the peer gone?
-async fn redial<L: PeerLink>(peer: &Peer<L>, events: &mpsc::Sender<LoopEvent>) {
+/// The call ended without an answer and before its deadline: is the peer gone? Only if it is called at one
+/// address, and refused there: at another one it may run.
+async fn redial<L: PeerLink>(peer: &Peer<L>, link: &Arc<L>, events: &mpsc::Sender<LoopEvent>) {
     if peer.redialling.swap(true, Ordering::Relaxed) {
         return;
     }
-    if peer.link.is_refused().await {
+    let mut refused = link.is_refused().await;
+    for (_, other) in &peer.links {
+        refused = refused && (Arc::ptr_eq(other, link) || other.is_refused().await);
+    }
+    if refused {
         let refused = Event::ConnectionRefused(peer.node);
         drop(events.send(LoopEvent::Event(refused)).await);
     }
     peer.redialling.store(false, Ordering::Relaxed);
 }
+
+#[cfg(test)]
+mod tests;

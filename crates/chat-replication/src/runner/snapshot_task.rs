@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chat_consensus::{LogBase, Snapshot, SnapshotId};
+use chat_consensus::{LogBase, MEMBERS_MAX, Snapshot, SnapshotId};
 use chat_log::{Download, OsDirectory, Pace, SnapshotError, SnapshotReader, SnapshotStore};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::oneshot;
@@ -94,8 +94,8 @@ pub(super) struct SnapshotTaker(SyncSender<Job>);
 pub(super) struct SnapshotTaskEnded;
 
 impl SnapshotTask {
-    /// `nodes` is how many nodes there are: each may read a piece.
-    pub(super) fn start(snapshots: Snapshots, nodes: usize, events: &Sender<LoopEvent>) -> Self {
+    /// Each member may read a piece.
+    pub(super) fn start(snapshots: Snapshots, events: &Sender<LoopEvent>) -> Self {
         let Snapshots {
             store,
             download,
@@ -103,7 +103,7 @@ impl SnapshotTask {
         } = snapshots;
         let stop = Arc::new(AtomicBool::new(false));
         let (jobs, received) = sync_channel(JOBS_MAX);
-        let (pieces, asked) = sync_channel(PIECE_JOBS_MAX + nodes);
+        let (pieces, asked) = sync_channel(PIECE_JOBS_MAX + MEMBERS_MAX);
         let reader = store.reader();
         let found = store.kept();
         let taking = Taking {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chat_consensus::{Config, NodeId, Stored, Time};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::replica::{Limits, Replica, Start};
+use crate::replica::{Autopilot, Limits, Replica, Start};
 use crate::runner::apply_task::{ApplyStart, ApplyTask};
 use crate::runner::event_loop::{EventLoop, KnownMembers, Publishes, Workers};
 use crate::runner::group_name::GroupName;
@@ -15,7 +15,7 @@ use crate::runner::handle::{Handle, Parts};
 use crate::runner::leadership::Leadership;
 use crate::runner::log_store::LogStore;
 use crate::runner::log_task::LogTask;
-use crate::runner::peer_calls::PeerCalls;
+use crate::runner::peer_calls::{Connect, PeerCalls};
 use crate::runner::peer_receiver::PeerReceiver;
 use crate::runner::prepare::{LeaderContext, Prepare};
 use crate::runner::restoring::{begin_again, check_state, open_snapshots, restore};
@@ -33,17 +33,18 @@ pub(super) struct Settings {
     pub(super) node: NodeId,
     pub(super) config: Config,
     pub(super) group: GroupName,
-    /// How many are configured.
-    pub(super) nodes: usize,
+    /// The other configured nodes, and their addresses.
+    pub(super) others: Vec<(NodeId, String)>,
     pub(super) directory: Option<PathBuf>,
     pub(super) timing: Timing,
     pub(super) limits: Limits,
+    pub(super) autopilot: Option<Autopilot>,
 }
 
 /// See [`Builder::start`](crate::Builder::start).
 pub(super) async fn start<L: PeerLink>(
     settings: Settings,
-    (log, links): (impl LogStore, Vec<(NodeId, L)>),
+    (log, connect): (impl LogStore, Connect<L>),
     mut machine: impl StateMachine,
     prepare: impl Prepare,
 ) -> Result<Handle, StartError> {
@@ -62,18 +63,15 @@ pub(super) async fn start<L: PeerLink>(
         partial: snapshots.download.progress(),
         log_bytes: restored.log_bytes,
         log_age: restored.log_age,
+        autopilot: settings.autopilot,
         ..Start::new(random_seed(), Time(0), settings.limits)
     };
-    if stored.base.is_none() && stored.hard_state.cluster.is_none() {
-        // Otherwise an operator would look for a network problem.
-        let may_bootstrap = settings.config.may_bootstrap();
-        tracing::info!(may_bootstrap, "the log is empty: it waits for a leader");
-    }
+    log_if_empty(&stored, &settings.config);
     let replica = Replica::new(settings.config, stored, restored.applied.index, started);
     let (sender, incoming) = mpsc::channel(INCOMING_MAX);
     let (reader, path) = (snapshots.store.reader(), snapshots.store.directory().path());
     let directory = path.to_owned();
-    let snapshots = SnapshotTask::start(snapshots, settings.nodes, &sender);
+    let snapshots = SnapshotTask::start(snapshots, &sender);
     let apply = ApplyStart {
         applied: restored.applied,
         chain: restored.chain,
@@ -82,11 +80,13 @@ pub(super) async fn start<L: PeerLink>(
         directory,
     };
     let members = KnownMembers::new(log.amnesia());
+    let timeout = settings.timing.election_timeout;
+    let peers = PeerCalls::new(connect, settings.others, timeout, &sender);
     let workers = Workers {
-        log: LogTask::start(log, settings.nodes, &sender),
+        log: LogTask::start(log, &sender),
         applier: ApplyTask::start(machine, apply, sender.clone()),
         snapshots,
-        peers: PeerCalls::new(links, settings.timing.election_timeout, &sender),
+        peers,
     };
     let (leadership, watched) = watch::channel(Leadership::default());
     let (stopped, watched_stop) = watch::channel(None);
@@ -107,7 +107,6 @@ pub(super) async fn start<L: PeerLink>(
             events: sender,
             room: Arc::new(Semaphore::new(settings.limits.waiting_bytes_max)),
         },
-        nodes: settings.nodes,
         directory: settings.directory,
         election_timeout: settings.timing.election_timeout,
         command_bytes_max: settings.limits.command_bytes_max,
@@ -116,6 +115,14 @@ pub(super) async fn start<L: PeerLink>(
         stopped: watched_stop,
         closed: watched_closing,
     }))
+}
+
+/// Otherwise an operator would look for a network problem.
+fn log_if_empty(stored: &Stored, config: &Config) {
+    if stored.base.is_none() && stored.hard_state.cluster.is_none() {
+        let may_bootstrap = config.may_bootstrap();
+        tracing::info!(may_bootstrap, "the log is empty: it waits for a leader");
+    }
 }
 
 /// The log contradicts the state, as `error` says. If it is the log that lacks what was applied, the disk

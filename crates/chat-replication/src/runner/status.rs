@@ -3,15 +3,19 @@
 use std::path::Path;
 use std::time::Duration;
 
-use chat_consensus::{NodeId, StorageId};
+use chat_consensus::{Membership, NodeAddresses, NodeId, StorageId};
 
+use crate::event::ReplicaStatus;
 use crate::runner::loop_event::RunningStatus;
+
+/// A voter whose last progress is longer ago does not count on for now: a few heartbeats of any cluster.
+const PROGRESS_AGE_MAX: Duration = Duration::from_secs(2);
 
 /// A replica's view of itself and its cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
-    /// "uninitialized", "learner", "follower", "pre-candidate", "candidate" or "leader".
+    /// "uninitialized", "removed", "learner", "follower", "pre-candidate", "candidate" or "leader".
     pub role: &'static str,
     /// The highest term seen.
     pub term: u64,
@@ -23,7 +27,7 @@ pub struct Status {
     pub commit_index: u64,
     /// Everything up to here is applied.
     pub applied_index: u64,
-    /// On a leader, one for every other configured node; empty elsewhere.
+    /// On a leader, one for every other member; empty elsewhere.
     pub followers: Vec<FollowerStatus>,
     /// The size of the directory's files, in bytes; 0 if the builder was given none.
     pub storage_bytes: u64,
@@ -35,6 +39,14 @@ pub struct Status {
     /// replaced, or lost what it had acknowledged, until they are voters again (R20). Empty before the
     /// cluster is formed.
     pub voter_ids: Vec<u64>,
+    /// Who belongs to the cluster, as far as this node knows, in ascending order; empty before the cluster is
+    /// formed.
+    pub members: Vec<MemberStatus>,
+    /// The highest id that a member ever had: a new node needs a higher one. 0 before the cluster is formed.
+    pub highest_member_id: u64,
+    /// On a leader: how many of the voters that make progress now may fail, one by one, so that those that are
+    /// left still are a majority.
+    pub failures_tolerated: Option<usize>,
     /// How many of the voters must agree: a majority of all that the log names, those too that do not
     /// count at the moment. 0 before the cluster is formed.
     pub quorum: usize,
@@ -60,6 +72,18 @@ pub struct Status {
     pub state_lost: bool,
     /// The snapshot that is being downloaded.
     pub download: Option<DownloadStatus>,
+}
+
+/// A member of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemberStatus {
+    /// The node.
+    pub node_id: u64,
+    /// Whether it is a voter; otherwise it becomes one by itself when it keeps up.
+    pub voter: bool,
+    /// Where it is reached, if the members say so; otherwise the configuration does.
+    pub addresses: Option<NodeAddresses>,
 }
 
 /// How far the download of a snapshot is.
@@ -96,6 +120,7 @@ impl Status {
             taking,
             amnesia,
         } = status;
+        let failures_tolerated = failures_tolerated(&status);
         let followers = status.followers.unwrap_or_default().into_iter();
         let followers = followers.map(|follower| FollowerStatus {
             node_id: follower.node.0,
@@ -105,6 +130,7 @@ impl Status {
         });
         let ids = |nodes: Vec<NodeId>| nodes.into_iter().map(|node| node.0).collect();
         let membership = status.membership;
+        let members = membership.as_ref().map_or_else(Vec::new, members_of);
         Self {
             role: status.role.name(),
             term: status.term.0,
@@ -117,6 +143,9 @@ impl Status {
             cluster_id: membership.as_ref().map(|membership| membership.cluster.0),
             storage_id: storage.0,
             voter_ids: ids(status.counted_voters),
+            members,
+            highest_member_id: membership.as_ref().map_or(0, |members| members.highest.0),
+            failures_tolerated,
             quorum: status.quorum,
             bootstrap_awaits: status.bootstrap_awaits.map(ids).unwrap_or_default(),
             elections_won: status.elections_won,
@@ -133,6 +162,29 @@ impl Status {
             }),
         }
     }
+}
+
+fn members_of(membership: &Membership) -> Vec<MemberStatus> {
+    let member = |node: NodeId| MemberStatus {
+        node_id: node.0,
+        voter: membership.voter(node).is_some(),
+        addresses: membership.addresses.get(&node).cloned(),
+    };
+    let mut members: Vec<MemberStatus> = membership.nodes().map(member).collect();
+    members.sort_unstable_by_key(|member| member.node_id);
+    members
+}
+
+/// What is left of a leader's majority: itself, and the voters that have made progress lately.
+fn failures_tolerated(status: &ReplicaStatus) -> Option<usize> {
+    let membership = status.membership.as_ref()?;
+    let progresses = |follower: &&chat_consensus::FollowerStatus| {
+        follower.voter
+            && membership.voter(follower.node).is_some()
+            && status.at.since(follower.progressed_at) < PROGRESS_AGE_MAX
+    };
+    let others = status.followers.as_ref()?.iter().filter(progresses);
+    Some((others.count() + 1).saturating_sub(status.quorum))
 }
 
 /// With the folders in it and theirs, for the log, the snapshots and a state.

@@ -14,7 +14,7 @@ pub const MESSAGE_BYTES_MAX: usize = 8 << 20;
 
 /// How a replica reaches the others. What they send to it is delivered to its
 /// [`PeerReceiver`](crate::PeerReceiver).
-pub trait Transport {
+pub trait Transport: Send + 'static {
     /// The way to one node.
     type Link: PeerLink;
 

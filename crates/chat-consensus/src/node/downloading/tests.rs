@@ -8,8 +8,9 @@ use std::vec::Vec;
 use bytes::Bytes;
 
 use crate::config::{Config, Timing};
-use crate::entry::{HardState, LogBase, Membership, Stored, TermRun};
+use crate::entry::{HardState, LogBase, Stored, TermRun};
 use crate::input::{Fault, Input, Report};
+use crate::membership::Membership;
 use crate::message::{
     Envelope, FollowerState, GetCommits, GetCommitsReply, GetSnapshotReply, Header, Reply, Request,
 };

@@ -1,6 +1,7 @@
 //! Changes of the members, message by message: what a leader appends and when, what counts then, in the logs (R19, R20).
 
 mod campaigning;
+mod joining_and_leaving;
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -9,8 +10,9 @@ use std::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::entry::{Membership, MembershipChange, Stored, TermRun};
+use crate::entry::{MembershipChange, Stored, TermRun};
 use crate::input::{Input, MembershipRefusal, ProposalId, ReadId, Report};
+use crate::membership::Membership;
 use crate::message::{GetCommitsReply, Header, HeartbeatReply, Reply, Request};
 use crate::node::test_case::{CLUSTER, Case, OWN, PEER, TERM, THIRD, own_disk};
 use crate::types::{LogIndex, NodeId, Position, StorageId, Term, Voter};
@@ -28,14 +30,8 @@ fn voter(node: NodeId, storage: u128) -> Voter {
 }
 
 fn members(voters: Disks<'_>, learners: &[NodeId]) -> Membership {
-    Membership {
-        cluster: CLUSTER,
-        voters: voters
-            .iter()
-            .map(|(node, storage)| voter(*node, *storage))
-            .collect(),
-        learners: learners.to_vec(),
-    }
+    let voters = voters.iter().map(|(node, storage)| voter(*node, *storage));
+    Membership::of(CLUSTER, voters.collect(), learners.to_vec())
 }
 
 fn two_voters() -> Membership {
@@ -143,15 +139,15 @@ fn stored_with_change(next: Membership) -> Stored {
 }
 
 #[test]
-fn leader_refuses_what_is_not_one_voter_more_or_fewer() {
+fn leader_refuses_more_than_one_voter_more_or_fewer() {
     let mut case = Case::lead(PEERS);
-    let refused = MembershipRefusal::NotOneVoter;
-    case.check_refused(members(&[(OWN, 1), (PEER, 2), (THIRD, 3)], &[]), refused);
+    let refused = MembershipRefusal::SeveralVoters;
     case.check_refused(members(&[(OWN, 1)], &[PEER, THIRD]), refused);
     // One entry that replaces a disk would leave {1, old} and {2, new} as majorities.
     let swapped = members(&[(OWN, 1), (PEER, 2), (THIRD, NEW_DISK)], &[]);
     case.check_refused(swapped, refused);
     let refused = MembershipRefusal::Invalid;
+    case.check_refused(members(&[(OWN, 1), (PEER, 2), (THIRD, 3)], &[]), refused);
     case.check_refused(members(&[], &[]), refused);
     case.check_refused(members(&[(OWN, 1), (PEER, 2)], &[PEER]), refused);
     case.check_refused(members(&[(PEER, 2), (OWN, 1)], &[]), refused);

@@ -101,6 +101,7 @@ impl WireMessage for wire::ElectionResponse {
             granted: self.granted,
             leader: node_or_none(self.leader_id),
             remembered_block: block_from(self.remembered_block)?,
+            removed: self.removed,
         };
         envelope(self.header, reply)
     }
@@ -113,6 +114,7 @@ impl WireMessage for wire::ElectionResponse {
             granted: reply.granted,
             leader_id: none_or_node(reply.leader),
             remembered_block: reply.remembered_block.0,
+            removed: reply.removed,
         }
     }
 }
@@ -152,6 +154,16 @@ fn uncounted_from(nodes: Vec<u64>) -> Result<Vec<NodeId>, Status> {
     Ok(nodes.into_iter().map(NodeId).collect())
 }
 
+/// Longer ones do not fit into the members either.
+const ADDRESS_BYTES_MAX: usize = 255;
+
+fn address_from(address: String) -> Result<Option<Box<str>>, Status> {
+    if address.len() > ADDRESS_BYTES_MAX {
+        return Err(malformed("an address with more than 255 bytes"));
+    }
+    Ok((!address.is_empty()).then(|| address.into()))
+}
+
 impl WireMessage for wire::HeartbeatRequest {
     type Message = Heartbeat;
 
@@ -162,6 +174,7 @@ impl WireMessage for wire::HeartbeatRequest {
             commit_index: index_from(self.commit_index)?,
             round: self.round,
             uncounted: uncounted_from(self.uncounted)?,
+            leader_address: address_from(self.leader_address)?,
         };
         envelope(self.header, heartbeat)
     }
@@ -173,6 +186,7 @@ impl WireMessage for wire::HeartbeatRequest {
             commit_index: heartbeat.commit_index.0,
             round: heartbeat.round,
             uncounted: heartbeat.uncounted.into_iter().map(|node| node.0).collect(),
+            leader_address: heartbeat.leader_address.unwrap_or_default().into(),
         }
     }
 }
@@ -267,6 +281,7 @@ impl WireMessage for wire::GetCommitsResponse {
             Outcome::Amnesiac(remembered_block) => GetCommitsReply::Amnesiac {
                 remembered_block: block_from(remembered_block)?,
             },
+            Outcome::NotMember(_) => GetCommitsReply::NotMember,
             Outcome::RolledBack(lost) => GetCommitsReply::RolledBack {
                 repair_through: index_from(lost.repair_through)?,
                 boot_count: counter_from(lost.boot_count)?,
@@ -293,6 +308,7 @@ impl WireMessage for wire::GetCommitsResponse {
             GetCommitsReply::Diverging(position) => Outcome::Diverging(position_to(position)),
             GetCommitsReply::NotLeading { leader } => Outcome::NotLeading(none_or_node(leader)),
             GetCommitsReply::Amnesiac { remembered_block } => Outcome::Amnesiac(remembered_block.0),
+            GetCommitsReply::NotMember => Outcome::NotMember(true),
             GetCommitsReply::RolledBack {
                 repair_through,
                 boot_count,

@@ -132,11 +132,36 @@ fn candidate_that_asks_for_another_disk_gets_no_vote_and_moves_no_term() {
 #[test]
 fn leader_whom_the_members_do_not_name_is_followed_if_it_knows_the_disk() {
     let mut case = Case::start(0);
+    case.follow();
     let term = Term(TERM.0 + 1);
     case.hear_from((THIRD, NEW_DISK), None, term, Request::Coordinator);
-    assert_eq!((case.node.term(), case.node.leader()), (TERM, None));
+    assert_eq!((case.node.term(), case.node.leader()), (TERM, Some(PEER)));
     case.hear_from((THIRD, NEW_DISK), Some(1), term, Request::Coordinator);
     assert_eq!((case.node.term(), case.node.leader()), (term, Some(THIRD)));
+}
+
+/// All voters that it knows may have left: a node without contact to a leader asks the one whose claim it has
+/// dropped, be it a voter by its own log, and be that leader one that no members of before have named.
+#[test]
+fn node_without_contact_follows_a_leader_that_it_does_not_know() {
+    let unknown = NodeId(8);
+    let mut case = Case::start(0);
+    case.follow();
+    let term = Term(TERM.0 + 1);
+    // Its leader is gone, and answers nothing.
+    case.now = case.now + Duration::from_millis(390);
+    case.hear_from((unknown, 80), None, term, Request::Coordinator);
+    assert_eq!(case.node.leader(), Some(PEER), "that is not certain yet");
+    case.now = case.now + Duration::from_millis(230);
+    case.requests.clear();
+    case.hear_from((unknown, 80), None, term, Request::Coordinator);
+    assert_eq!(
+        (case.node.term(), case.node.leader()),
+        (TERM, Some(unknown))
+    );
+    let fetches = |request: &&Envelope<Request>| matches!(request.message, Request::GetCommits(_));
+    let fetch = case.requests.iter().find(fetches);
+    assert_eq!(fetch.expect("it fetches").header.to, unknown);
 }
 
 /// A node that may not campaign asks the one whose claim it has dropped: its members may be old.

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use chat_consensus::{
     BLOCK_NUMBER_MAX, BOOT_COUNT_MAX, BlockNumber, ChainValue, ClusterId, ElectionKind, Entry,
-    Header, LOG_INDEX_MAX, LogBase, LogIndex, Membership, NodeId, Payload, Position, RequestId,
-    RunId, StorageId, TERM_MAX, Term, Voter,
+    Header, LOG_INDEX_MAX, LogBase, LogIndex, Membership, NodeAddresses, NodeId, Payload, Position,
+    RequestId, RunId, StorageId, TERM_MAX, Term, Voter,
 };
 use chat_replication_proto::v1 as wire;
 use tonic::Status;
@@ -156,15 +156,25 @@ fn membership_from(membership: wire::Membership) -> Result<Membership, Status> {
             storage: StorageId(id_from(&voter.storage_id, "voter")?),
         })
     });
-    let membership = Membership {
-        cluster: ClusterId(id_from(&membership.cluster_id, "membership")?),
-        voters: voters.collect::<Result<_, Status>>()?,
-        learners: membership.learners.into_iter().map(NodeId).collect(),
-    };
-    if membership.is_valid() {
-        Ok(membership)
+    let cluster = ClusterId(id_from(&membership.cluster_id, "membership")?);
+    let learners = membership.learners.into_iter().map(NodeId).collect();
+    let mut members = Membership::of(cluster, voters.collect::<Result<_, Status>>()?, learners);
+    if membership.highest_id > 0 {
+        members.highest = NodeId(membership.highest_id);
+    }
+    let addresses = membership.addresses.into_iter().map(|addresses| {
+        let node = NodeId(addresses.node_id);
+        let (peer, client) = (addresses.peer.into(), addresses.client.into());
+        (node, NodeAddresses { peer, client })
+    });
+    members.addresses = addresses.collect();
+    if members.is_valid() {
+        Ok(members)
     } else {
-        Err(malformed("members must be ascending, few, and one a voter"))
+        Err(malformed(
+            "members must be ascending, few, one a voter, none above the highest id, and the only ones \
+             with addresses",
+        ))
     }
 }
 
@@ -173,10 +183,18 @@ fn membership_to(membership: Membership) -> wire::Membership {
         node_id: voter.node.0,
         storage_id: id_bytes(voter.storage.0),
     });
+    let addresses = membership.addresses.into_iter();
+    let addresses = addresses.map(|(node, addresses)| wire::NodeAddresses {
+        node_id: node.0,
+        peer: addresses.peer.into(),
+        client: addresses.client.into(),
+    });
     wire::Membership {
         cluster_id: id_bytes(membership.cluster.0),
         voters: voters.collect(),
         learners: membership.learners.iter().map(|node| node.0).collect(),
+        highest_id: membership.highest.0,
+        addresses: addresses.collect(),
     }
 }
 

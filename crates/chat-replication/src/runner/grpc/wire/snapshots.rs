@@ -177,6 +177,7 @@ mod tests {
                     storage_id: vec![1; 16].into(),
                 }],
                 learners: Vec::new(),
+                ..wire::Membership::default()
             }),
             chain: vec![2; 16].into(),
         };

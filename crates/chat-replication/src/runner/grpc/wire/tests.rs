@@ -58,7 +58,7 @@ fn numbers_near_their_end_are_not_decoded() {
         header: header(1, 0),
         commit_index: u64::MAX,
         round: u64::MAX,
-        uncounted: Vec::new(),
+        ..wire::HeartbeatRequest::default()
     };
     assert!(heartbeat.read().is_err());
     let heartbeat = wire::HeartbeatRequest {
@@ -66,8 +66,22 @@ fn numbers_near_their_end_are_not_decoded() {
         commit_index: 1,
         round: 1,
         uncounted: vec![1; 65],
+        ..wire::HeartbeatRequest::default()
     };
     assert!(heartbeat.read().is_err());
+    for (length, fits) in [(0, true), (255, true), (256, false)] {
+        let heartbeat = wire::HeartbeatRequest {
+            header: header(1, 0),
+            leader_address: "x".repeat(length),
+            ..wire::HeartbeatRequest::default()
+        };
+        let read = heartbeat.clone().read();
+        assert_eq!(read.is_ok(), fits, "{length}");
+        if let Ok(read) = read {
+            assert_eq!(read.message.leader_address.is_some(), length > 0);
+            assert_eq!(wire::HeartbeatRequest::write(read), heartbeat);
+        }
+    }
     let read_index = wire::ReadIndexResponse {
         header: header(1, 0),
         index: u64::MAX,
