@@ -11,6 +11,7 @@ mod hosts;
 mod minority_failure;
 mod original_exercise;
 mod quorum_loss;
+mod resizing;
 mod secret_leaks;
 mod tokens;
 mod watchers;

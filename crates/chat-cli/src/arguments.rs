@@ -234,6 +234,70 @@ pub(crate) enum ClusterCommand {
     Status,
     /// Transfer leadership to another node
     Transfer,
+    /// Show who belongs to the cluster, and how many failures it survives now
+    Members,
+    /// Add a node, and wait until it votes
+    Add(AddMember),
+    /// Remove a node; its id is not used again
+    Remove {
+        /// The node
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        id: u64,
+    },
+    /// Add a node, wait until it votes, then remove another one
+    Replace(ReplaceMember),
+    /// Change the addresses of a node that has moved
+    Update(JoiningNode),
+}
+
+/// A node and where it is.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct JoiningNode {
+    /// The node
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) id: u64,
+    /// Where the other nodes call it: a host and a port, or `unix:` and a path
+    #[arg(value_name = "PEER_ADDRESS")]
+    pub(crate) peer: String,
+    /// Where clients call it: a host and a port
+    #[arg(value_name = "CLIENT_ADDRESS")]
+    pub(crate) client: String,
+}
+
+impl JoiningNode {
+    /// Where it is.
+    pub(crate) fn addresses(&self) -> chat_client::MemberAddresses {
+        chat_client::MemberAddresses {
+            peer: self.peer.clone(),
+            client: self.client.clone(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct AddMember {
+    #[command(flatten)]
+    pub(crate) node: JoiningNode,
+    /// Do not wait until it votes
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// How long to wait until it votes
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    pub(crate) wait: u64,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ReplaceMember {
+    /// The node that leaves
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) old: u64,
+    #[command(flatten)]
+    pub(crate) node: JoiningNode,
+    /// How long to wait until the new one votes
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    pub(crate) wait: u64,
 }
 
 #[derive(Clone, Debug, Args)]

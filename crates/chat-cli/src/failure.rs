@@ -28,9 +28,15 @@ pub(crate) enum Failure {
     /// An argument, or the content of a file, cannot be used.
     #[error("{0}")]
     Usage(String),
+    /// The cluster rejected an operator's command.
+    #[error("{0}")]
+    Rejected(String),
     /// An operator's command failed.
     #[error("{0}")]
     Unavailable(String),
+    /// An operator's command may have been done, or is not done yet.
+    #[error("{0}")]
+    OutcomeUnknown(String),
     /// The reader of standard output has closed it. This is not an error.
     #[error("output was closed")]
     OutputClosed,
@@ -79,12 +85,12 @@ impl Failure {
     fn number(&self) -> u8 {
         match self {
             Self::OutputClosed => 0,
-            Self::Client(ClientError::Application { .. } | ClientError::Status { .. }) => REJECTED,
+            Self::Client(ClientError::Application { .. } | ClientError::Status { .. })
+            | Self::Rejected(_) => REJECTED,
             Self::Client(ClientError::InvalidInput(_) | ClientError::OtherCluster { .. })
             | Self::Usage(_) => USAGE,
-            Self::Client(ClientError::OutcomeUnknown { .. } | ClientError::Decode(_)) => {
-                OUTCOME_UNKNOWN
-            }
+            Self::Client(ClientError::OutcomeUnknown { .. } | ClientError::Decode(_))
+            | Self::OutcomeUnknown(_) => OUTCOME_UNKNOWN,
             Self::Client(_) | Self::Unavailable(_) => UNAVAILABLE,
             Self::Unwritable(_) => UNWRITABLE,
         }
@@ -102,6 +108,7 @@ impl Failure {
             },
             Self::Client(ClientError::OtherCluster { .. }) => "other_cluster",
             _ => match self.number() {
+                REJECTED => "rejected",
                 USAGE => "usage",
                 OUTCOME_UNKNOWN => "outcome_unknown",
                 UNWRITABLE => "unwritable",
@@ -166,6 +173,8 @@ mod tests {
         };
         check(unavailable, "unavailable", 3);
         check(Failure::Unavailable(text()), "unavailable", 3);
+        check(Failure::Rejected(text()), "rejected", 1);
+        check(Failure::OutcomeUnknown(text()), "outcome_unknown", 4);
         let unknown = ClientError::OutcomeUnknown { last: text() };
         check(unknown, "outcome_unknown", 4);
         check(ClientError::Decode(text()), "outcome_unknown", 4);

@@ -3,6 +3,7 @@
 mod accounts;
 mod arguments;
 mod bench;
+mod cluster_members;
 mod cluster_status;
 mod context;
 mod failure;
@@ -96,6 +97,19 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Watch(watch) => watch::run(context, watch).await,
         Command::Cluster(ClusterCommand::Status) => cluster_status::run(context).await,
         Command::Cluster(ClusterCommand::Transfer) => transfer::run(context).await,
+        Command::Cluster(ClusterCommand::Members) => cluster_members::members(context).await,
+        Command::Cluster(ClusterCommand::Add(wanted)) => {
+            cluster_members::add(context, wanted).await
+        }
+        Command::Cluster(ClusterCommand::Remove { id }) => {
+            cluster_members::remove(context, *id).await
+        }
+        Command::Cluster(ClusterCommand::Replace(wanted)) => {
+            cluster_members::replace(context, wanted).await
+        }
+        Command::Cluster(ClusterCommand::Update(node)) => {
+            cluster_members::update(context, node.id, node.addresses()).await
+        }
         Command::Bench(bench) => bench::run(context, bench).await,
         Command::Completions { .. } | Command::Man { .. } => {
             unreachable!("these need no cluster and are handled above")

@@ -12,15 +12,45 @@ const SHOWN_AFTER: Duration = Duration::from_secs(1);
 /// Waits for `work`. On a terminal it shows, after a second, what it waits for and for how long.
 pub(crate) async fn waiting<T>(what: &str, work: impl Future<Output = T>) -> T {
     if io::stderr().is_terminal() {
-        shown(what, work, |line| {
-            let mut terminal = io::stderr().lock();
-            // A closed terminal does not matter.
-            drop(write!(terminal, "\r{line}\x1b[K").and_then(|()| terminal.flush()));
-        })
-        .await
+        shown(what, work, draw_line).await
     } else {
         work.await
     }
+}
+
+/// A line on a terminal that changes while a command waits; nothing elsewhere.
+pub(crate) struct Shown {
+    is_terminal: bool,
+    drawn: bool,
+}
+
+impl Shown {
+    pub(crate) fn on_terminal() -> Self {
+        Self {
+            is_terminal: io::stderr().is_terminal(),
+            drawn: false,
+        }
+    }
+
+    pub(crate) fn draw(&mut self, line: &str) {
+        if self.is_terminal {
+            draw_line(line);
+            self.drawn = true;
+        }
+    }
+
+    pub(crate) fn erase(&mut self) {
+        if self.drawn {
+            draw_line("");
+        }
+    }
+}
+
+/// In place of the line that is there.
+fn draw_line(line: &str) {
+    let mut terminal = io::stderr().lock();
+    // A closed terminal does not matter.
+    drop(write!(terminal, "\r{line}\x1b[K").and_then(|()| terminal.flush()));
 }
 
 async fn shown<T>(what: &str, work: impl Future<Output = T>, mut draw: impl FnMut(&str)) -> T {

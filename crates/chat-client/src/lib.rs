@@ -49,6 +49,7 @@ mod node_list;
 mod node_pool;
 mod node_selector;
 mod node_status;
+mod operator;
 mod password;
 mod requests;
 mod retry_budget;
@@ -66,7 +67,10 @@ pub use error::ClientError;
 pub use leadership_transfer::{TransferError, transfer_leadership};
 pub use messages::{OutgoingMessage, SendOptions};
 pub use node_list::{KnownNode, NodeList, NodeListError, NodeListOrigin};
-pub use node_status::{FollowerStatus, Member, NodeStatus, SnapshotDownload, SnapshotStatus};
+pub use node_status::{
+    FollowerStatus, Member, MemberReport, NodeStatus, SnapshotDownload, SnapshotStatus,
+};
+pub use operator::{MemberAddresses, MembersChange, Operator, OperatorError};
 pub use requests::{
     Commit, Direction, DirectionFilter, InboxPage, InboxQuery, Message, Sent, StoredMessage,
     UsersPage, UsersQuery,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chat_proto::cluster::v1::{
-    FollowerStatus as WireFollowerStatus, Member as WireMember, SnapshotStatus as WireSnapshots,
-    StatusResponse as WireStatus,
+    FollowerStatus as WireFollowerStatus, Member as WireMember, MemberKind as WireKind,
+    SnapshotStatus as WireSnapshots, StatusResponse as WireStatus,
 };
 
 /// A node's own view of itself and its cluster. What another node reports may differ: each knows only
@@ -46,12 +46,32 @@ pub struct NodeStatus {
     pub bootstrap_awaits: Vec<u64>,
     /// Where its log begins, and its snapshots; `None` from a server that has none.
     pub snapshots: Option<SnapshotStatus>,
-    /// Every node that its configuration names, itself too; empty from a server that does not
-    /// report it.
+    /// Where the members of its cluster are, as far as it knows; before it knows any, the nodes of its
+    /// configuration. Empty from a server that does not report it.
     pub members: Vec<Member>,
+    /// The same members, and what they are to the cluster.
+    pub membership: Vec<MemberReport>,
+    /// On a leader: how many voters may fail now, one by one, so that the rest still is a majority.
+    pub failures_tolerated: Option<u32>,
+    /// The highest id that a member ever had: a new node needs a higher one. 0 before the bootstrap.
+    pub highest_member_id: u64,
 }
 
-/// A node of the cluster, as another node's configuration names it.
+/// A member of a cluster, as a node reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberReport {
+    /// The node.
+    pub node_id: u64,
+    /// Whether it is a voter; otherwise it is a learner, and becomes one by itself. `None` if that is not
+    /// reported.
+    pub is_voter: Option<bool>,
+    /// Where clients reach it; empty if that is not known.
+    pub client_address: String,
+    /// Where the other nodes reach it; empty if that is not known, and from a client listener.
+    pub peer_address: String,
+}
+
+/// Where a node of the cluster is, as another node reports it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Member {
     /// The node.
@@ -117,7 +137,15 @@ impl From<WireStatus> for NodeStatus {
             quorum: (wire.quorum != 0).then_some(wire.quorum),
             bootstrap_awaits: wire.bootstrap_awaits,
             snapshots: wire.snapshots.map(Into::into),
-            members: wire.members.into_iter().map(Into::into).collect(),
+            membership: wire.members.iter().map(MemberReport::from).collect(),
+            members: wire
+                .members
+                .into_iter()
+                .filter(|member| !member.client_address.is_empty())
+                .map(Into::into)
+                .collect(),
+            failures_tolerated: wire.failures_tolerated,
+            highest_member_id: wire.highest_member_id,
         }
     }
 }
@@ -127,6 +155,20 @@ impl From<WireMember> for Member {
         Self {
             node_id: wire.node_id,
             address: wire.client_address,
+        }
+    }
+}
+
+impl From<&WireMember> for MemberReport {
+    fn from(wire: &WireMember) -> Self {
+        Self {
+            node_id: wire.node_id,
+            is_voter: match wire.kind() {
+                WireKind::Unspecified => None,
+                kind => Some(kind == WireKind::Voter),
+            },
+            client_address: wire.client_address.clone(),
+            peer_address: wire.peer_address.clone(),
         }
     }
 }

@@ -20,12 +20,14 @@ use std::path::Path;
 
 use layers::Layers;
 
+pub(crate) use check::{check_client_address, check_peer_address};
 pub use error::ConfigError;
 pub use log_filter::log_filter;
 pub use reference::reference;
 pub(crate) use schema::UNIX;
 pub use sections::{
-    Cluster, Connections, Limits, Listen, Node, Passwords, Runtime, Sessions, Storage, Timing,
+    Autopilot, Cluster, Connections, Limits, Listen, Node, Passwords, Runtime, Sessions, Storage,
+    Timing,
 };
 pub use values::{Config, Overrides};
 

@@ -16,7 +16,9 @@ use chat_app::limits::inbox_room::InboxRoom;
 use chat_app::limits::quotas::{QuotaLimits, Quotas};
 use chat_app::preparation::{Counters, LeaderPreparation, SessionLifetime};
 use chat_app::session_lookup::SessionLookup;
-use chat_replication::{Builder, Grpc, Handle, Limits, SegmentLog, StartError, StopReason, Timing};
+use chat_replication::{
+    Autopilot, Builder, Grpc, Handle, Limits, SegmentLog, StartError, StopReason, Timing,
+};
 use chat_sqlite_log::ConversionError;
 use chat_store::{ChatReader, ChatState, LogIndex, NodeId, StateError};
 use tokio::sync::watch;
@@ -353,6 +355,10 @@ async fn start_replica(
         .nodes(nodes.map(|node| (node.id, node.peer_address.as_str())))
         .bootstrap(config.cluster.bootstrap)
         .timing(timing)
+        .autopilot(Autopilot {
+            dead_after: Duration::from_secs(config.autopilot.dead_after_seconds.into()),
+            min_voters: usize::try_from(config.autopilot.min_voters).unwrap_or(usize::MAX),
+        })
         .prepare(preparation)
         .start(machine)
         .await

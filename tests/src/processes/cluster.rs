@@ -5,6 +5,9 @@
 //! test has, a node's exit status, a full disk, and the status of every node each few milliseconds
 //! over gRPC, with term and commit index; the supervisor's is what the program `chat` prints.
 
+mod configuration;
+pub mod resizing;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
@@ -16,11 +19,12 @@ use chat_client::ChatClient;
 use chat_consensus::{LogIndex, NodeId, Term};
 use chat_proto::cluster::v1::cluster_client::ClusterClient;
 use chat_proto::cluster::v1::{StatusRequest, StatusResponse};
-use devcluster::node_config;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
+
+pub(crate) use configuration::configuration;
 
 use crate::processes::ports::PortBlock;
 use crate::processes::server::{self, Server};
@@ -99,20 +103,14 @@ impl Cluster {
             .map(|id| (id, ports.client_address(id), ports.peer_address(id)));
         let text = configuration(&home.path().join("data"), further, nodes);
         fs::write(home.path().join("cluster.toml"), text).expect("the test's folder is its own");
-        let node = |id| {
-            let address = format!("http://{}", ports.peer_address(id));
-            let endpoint = Endpoint::from_shared(address).expect("it is an address");
-            let channel = endpoint.connect_timeout(STATUS_TIMEOUT).connect_lazy();
-            let server = None;
-            (id, Node { server, channel })
-        };
         let mut cluster = Self {
             program: server::program("chat-server"),
             log_filter: log_filter.to_owned(),
-            nodes: ids.map(node).collect(),
+            nodes: BTreeMap::new(),
             home,
             ports,
         };
+        cluster.nodes = ids.map(|id| (id, cluster.new_node(id))).collect();
         cluster.start_all();
         cluster.settled().await;
         cluster
@@ -379,8 +377,23 @@ impl Cluster {
         }
     }
 
+    /// A node that does not run yet.
+    fn new_node(&self, id: NodeId) -> Node {
+        let address = format!("http://{}", self.ports.peer_address(id));
+        let endpoint = Endpoint::from_shared(address).expect("it is an address");
+        let channel = endpoint.connect_timeout(STATUS_TIMEOUT).connect_lazy();
+        let server = None;
+        Node { server, channel }
+    }
+
+    /// The configuration of a node that joined later.
+    fn own_configuration(&self, id: NodeId) -> PathBuf {
+        self.home.path().join(format!("node-{}.toml", id.0))
+    }
+
     fn arguments(&self, id: NodeId) -> Vec<String> {
-        let config = self.home.path().join("cluster.toml");
+        let own = Some(self.own_configuration(id)).filter(|own| own.exists());
+        let config = own.unwrap_or_else(|| self.home.path().join("cluster.toml"));
         vec![
             format!("--id={}", id.0),
             format!("--config={}", config.display()),
@@ -431,24 +444,6 @@ fn client(addresses: impl IntoIterator<Item = SocketAddr>) -> ChatClient {
     let addresses = addresses.into_iter().map(|address| address.to_string());
     let client = ChatClient::new(addresses).expect("these are addresses");
     client.with_deadline(CLIENT_DEADLINE)
-}
-
-/// One file for all nodes, as `config/cluster.toml` is; each with its addresses for clients and for
-/// the others.
-pub(crate) fn configuration(
-    data: &Path,
-    further: &str,
-    nodes: impl Iterator<Item = (NodeId, SocketAddr, SocketAddr)>,
-) -> String {
-    // On separate hosts the nodes listen where the others reach them.
-    let mut text = "[listen]\ninsecure = true\n\n".to_owned();
-    node_config::push_bootstrap(&mut text);
-    node_config::push_storage(&mut text, data);
-    text.push_str(further);
-    for (id, client_address, peer_address) in nodes {
-        node_config::push_node(&mut text, id.0, client_address, &peer_address.to_string());
-    }
-    text
 }
 
 async fn query_status(id: NodeId, channel: Channel) -> Result<StatusResponse, String> {

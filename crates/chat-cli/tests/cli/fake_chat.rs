@@ -11,9 +11,11 @@ use chat_proto::chat::v1::{
     CaughtUp, ExecuteRequest, ExecuteResponse, MessagesDeleted, MessagesRead, NewMessage, Resync,
     WatchEvent, WatchRequest,
 };
+use chat_proto::cluster::v1::change_members_request::Change;
 use chat_proto::cluster::v1::cluster_server::{Cluster, ClusterServer};
 use chat_proto::cluster::v1::{
-    Member, StatusRequest, StatusResponse, TransferLeadershipRequest, TransferLeadershipResponse,
+    ChangeMembersRequest, ChangeMembersResponse, Member, MemberKind, StatusRequest, StatusResponse,
+    TransferLeadershipRequest, TransferLeadershipResponse,
 };
 use serde_json::{Value, json};
 use test_kit::serve;
@@ -44,8 +46,10 @@ struct State {
     cluster_id: String,
     /// How many requests had a token.
     tokens_seen: u64,
-    /// The addresses of the nodes 1, 2 and so on that it reports as members.
-    members: Vec<String>,
+    /// The members that it reports; it makes every change at once.
+    members: Vec<Member>,
+    /// The next change is refused: an election is under way.
+    refuses_change: bool,
     /// How many requests each node had.
     requests: BTreeMap<u64, u64>,
 }
@@ -78,8 +82,19 @@ impl FakeChat {
 
     /// The nodes report the nodes at these addresses as the members of their cluster.
     pub(crate) fn report_members(&self, addresses: &[&str]) {
-        let addresses = addresses.iter().map(ToString::to_string);
-        self.state.lock().unwrap().members = addresses.collect();
+        let member = |(node_id, address): (u64, &&str)| Member {
+            node_id,
+            client_address: (*address).to_owned(),
+            kind: MemberKind::Voter.into(),
+            peer_address: (*address).to_owned(),
+        };
+        let members = (1..).zip(addresses).map(member);
+        self.state.lock().unwrap().members = members.collect();
+    }
+
+    /// The next change of the members is refused for now.
+    pub(crate) fn refuse_next_change(&self) {
+        self.state.lock().unwrap().refuses_change = true;
     }
 
     /// How many requests of any kind a node had.
@@ -373,15 +388,10 @@ impl Cluster for FakeChat {
         _request: Request<StatusRequest>,
     ) -> Result<Response<StatusResponse>, Status> {
         let state = self.next_request();
-        let members = (1..).zip(&state.members);
-        let members = members.map(|(node_id, address)| Member {
-            node_id,
-            client_address: address.clone(),
-        });
         Ok(Response::new(StatusResponse {
             node_id: self.node_id,
             cluster_id: state.cluster_id.clone(),
-            members: members.collect(),
+            members: state.members.clone(),
             role: "leader".to_owned(),
             term: 3,
             leader_id: 1,
@@ -399,5 +409,35 @@ impl Cluster for FakeChat {
         _request: Request<TransferLeadershipRequest>,
     ) -> Result<Response<TransferLeadershipResponse>, Status> {
         Ok(Response::new(TransferLeadershipResponse { leader_id: 2 }))
+    }
+
+    async fn change_members(
+        &self,
+        request: Request<ChangeMembersRequest>,
+    ) -> Result<Response<ChangeMembersResponse>, Status> {
+        let mut state = self.state.lock().unwrap();
+        if std::mem::take(&mut state.refuses_change) {
+            return Err(Status::aborted("an election is under way"));
+        }
+        let (node, next) = match request.into_inner().change.expect("a change") {
+            Change::Add(member) => (member.node_id, Some(member)),
+            Change::Remove(node) => (node, None),
+            Change::Update(update) => {
+                let member = update.member.expect("a member");
+                (member.node_id, Some(member))
+            }
+        };
+        let before = state.members.clone();
+        state.members.retain(|member| member.node_id != node);
+        state.members.extend(next.map(|member| Member {
+            kind: MemberKind::Voter.into(),
+            ..member
+        }));
+        if state.members.is_empty() {
+            state.members = before;
+            return Err(Status::invalid_argument("node 1 is the only voter"));
+        }
+        let index = u64::from(before != state.members);
+        Ok(Response::new(ChangeMembersResponse { index }))
     }
 }

@@ -9,6 +9,7 @@
 mod copies;
 mod fake_chat;
 mod members;
+mod operators;
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;

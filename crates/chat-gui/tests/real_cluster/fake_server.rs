@@ -9,7 +9,8 @@ use chat_proto::chat::v1::chat_server::{Chat, ChatServer};
 use chat_proto::chat::v1::{ExecuteRequest, ExecuteResponse, WatchEvent, WatchRequest};
 use chat_proto::cluster::v1::cluster_server::{Cluster as ClusterService, ClusterServer};
 use chat_proto::cluster::v1::{
-    StatusRequest, StatusResponse, TransferLeadershipRequest, TransferLeadershipResponse,
+    ChangeMembersRequest, ChangeMembersResponse, StatusRequest, StatusResponse,
+    TransferLeadershipRequest, TransferLeadershipResponse,
 };
 use test_kit::serve;
 use tonic::transport::Server;
@@ -104,6 +105,13 @@ impl ClusterService for FakeServer {
         &self,
         _request: Request<TransferLeadershipRequest>,
     ) -> Result<Response<TransferLeadershipResponse>, Status> {
+        Err(Status::unimplemented("no test needs it"))
+    }
+
+    async fn change_members(
+        &self,
+        _request: Request<ChangeMembersRequest>,
+    ) -> Result<Response<ChangeMembersResponse>, Status> {
         Err(Status::unimplemented("no test needs it"))
     }
 }

@@ -6,7 +6,7 @@ pub struct StatusRequest {}
 pub struct StatusResponse {
     #[prost(uint64, tag = "1")]
     pub node_id: u64,
-    /// "starting", "uninitialized", "learner", "follower", "pre-candidate", "candidate", "leader".
+    /// "starting", "uninitialized", "removed", "learner", "follower", "pre-candidate", "candidate", "leader".
     #[prost(string, tag = "2")]
     pub role: ::prost::alloc::string::String,
     #[prost(uint64, tag = "3")]
@@ -20,7 +20,7 @@ pub struct StatusResponse {
     pub commit_index: u64,
     #[prost(uint64, tag = "7")]
     pub applied_index: u64,
-    /// Leaders only: one for each other configured node.
+    /// Leaders only: one for each other member.
     #[prost(message, repeated, tag = "8")]
     pub followers: ::prost::alloc::vec::Vec<FollowerStatus>,
     /// "ok", or what is wrong with the storage.
@@ -56,19 +56,32 @@ pub struct StatusResponse {
     /// Absent from servers that have no snapshots.
     #[prost(message, optional, tag = "19")]
     pub snapshots: ::core::option::Option<SnapshotStatus>,
-    /// Every node that this node's configuration names, itself too. Empty from servers that do not
-    /// report it. A client that knows one node finds the others from it.
+    /// The members of the cluster, as far as this node knows; before it knows any, every node that its
+    /// configuration names. Empty from servers that do not report it. A client that knows one node finds the others
+    /// from it.
     #[prost(message, repeated, tag = "20")]
     pub members: ::prost::alloc::vec::Vec<Member>,
+    /// Leaders only: how many of the voters may fail now, one by one, so that the rest still is a majority.
+    #[prost(uint32, optional, tag = "21")]
+    pub failures_tolerated: ::core::option::Option<u32>,
+    /// The highest id that a member ever had: a new node needs a higher one. 0 before the bootstrap.
+    #[prost(uint64, tag = "22")]
+    pub highest_member_id: u64,
 }
-/// A node of the cluster, as the configuration of the node that replies names it.
+/// A node of the cluster.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Member {
     #[prost(uint64, tag = "1")]
     pub node_id: u64,
-    /// Where clients dial it: a host and a port.
+    /// Where clients dial it: a host and a port. By the members that the log names, or else by the configuration
+    /// of the node that replies; empty if neither has it.
     #[prost(string, tag = "2")]
     pub client_address: ::prost::alloc::string::String,
+    #[prost(enumeration = "MemberKind", tag = "3")]
+    pub kind: i32,
+    /// Where the other nodes dial it; on the peer listener only.
+    #[prost(string, tag = "4")]
+    pub peer_address: ::prost::alloc::string::String,
 }
 /// Where a node's log begins, and its snapshots.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -116,6 +129,73 @@ pub struct TransferLeadershipResponse {
     /// The leader after the transfer, 0 when it is not known yet.
     #[prost(uint64, tag = "1")]
     pub leader_id: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangeMembersRequest {
+    #[prost(oneof = "change_members_request::Change", tags = "1, 2, 3")]
+    pub change: ::core::option::Option<change_members_request::Change>,
+}
+/// Nested message and enum types in `ChangeMembersRequest`.
+pub mod change_members_request {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Change {
+        /// A new node, with an id above all that were ever used: a learner, which becomes a voter by itself.
+        #[prost(message, tag = "1")]
+        Add(super::Member),
+        /// The node leaves for ever.
+        #[prost(uint64, tag = "2")]
+        Remove(u64),
+        /// The node is dialled elsewhere.
+        #[prost(message, tag = "3")]
+        Update(super::UpdateMember),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateMember {
+    /// The node with its new addresses.
+    #[prost(message, optional, tag = "1")]
+    pub member: ::core::option::Option<Member>,
+    /// The addresses that the log names for it so far; absent if it names none.
+    #[prost(message, optional, tag = "2")]
+    pub before: ::core::option::Option<Member>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangeMembersResponse {
+    /// The entry that changed the members; 0 if they were so already.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MemberKind {
+    /// From servers that do not report it, or before the bootstrap.
+    Unspecified = 0,
+    /// Its disk counts in quorums.
+    Voter = 1,
+    /// It becomes a voter by itself when it keeps up.
+    Learner = 2,
+}
+impl MemberKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MEMBER_KIND_UNSPECIFIED",
+            Self::Voter => "MEMBER_KIND_VOTER",
+            Self::Learner => "MEMBER_KIND_LEARNER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MEMBER_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "MEMBER_KIND_VOTER" => Some(Self::Voter),
+            "MEMBER_KIND_LEARNER" => Some(Self::Learner),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod cluster_client {
@@ -254,6 +334,34 @@ pub mod cluster_client {
                 .insert(GrpcMethod::new("cluster.v1.Cluster", "TransferLeadership"));
             self.inner.unary(req, path, codec).await
         }
+        /// Changes who belongs to the cluster, and answers when that is committed. Only the leader does it:
+        /// FAILED_PRECONDITION names the leader. ABORTED: not now (an election, another change, too few voters that
+        /// keep up); try again a little later. INVALID_ARGUMENT: never like this. UNKNOWN: it may or may not take
+        /// effect; repeat it. A request that is repeated changes nothing twice. Peer listener only.
+        pub async fn change_members(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ChangeMembersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ChangeMembersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cluster.v1.Cluster/ChangeMembers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cluster.v1.Cluster", "ChangeMembers"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -280,6 +388,17 @@ pub mod cluster_server {
             request: tonic::Request<super::TransferLeadershipRequest>,
         ) -> std::result::Result<
             tonic::Response<super::TransferLeadershipResponse>,
+            tonic::Status,
+        >;
+        /// Changes who belongs to the cluster, and answers when that is committed. Only the leader does it:
+        /// FAILED_PRECONDITION names the leader. ABORTED: not now (an election, another change, too few voters that
+        /// keep up); try again a little later. INVALID_ARGUMENT: never like this. UNKNOWN: it may or may not take
+        /// effect; repeat it. A request that is repeated changes nothing twice. Peer listener only.
+        async fn change_members(
+            &self,
+            request: tonic::Request<super::ChangeMembersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ChangeMembersResponse>,
             tonic::Status,
         >;
     }
@@ -432,6 +551,51 @@ pub mod cluster_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = TransferLeadershipSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cluster.v1.Cluster/ChangeMembers" => {
+                    #[allow(non_camel_case_types)]
+                    struct ChangeMembersSvc<T: Cluster>(pub Arc<T>);
+                    impl<
+                        T: Cluster,
+                    > tonic::server::UnaryService<super::ChangeMembersRequest>
+                    for ChangeMembersSvc<T> {
+                        type Response = super::ChangeMembersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ChangeMembersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Cluster>::change_members(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ChangeMembersSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

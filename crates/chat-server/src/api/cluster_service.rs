@@ -3,12 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chat_proto::cluster::v1::change_members_request::Change;
 use chat_proto::cluster::v1::cluster_server::{Cluster, ClusterServer};
 use chat_proto::cluster::v1::{
-    FollowerStatus, Member, SnapshotDownload, SnapshotStatus, StatusRequest, StatusResponse,
-    TransferLeadershipRequest, TransferLeadershipResponse,
+    ChangeMembersRequest, ChangeMembersResponse, FollowerStatus, Member, MemberKind,
+    SnapshotDownload, SnapshotStatus, StatusRequest, StatusResponse, TransferLeadershipRequest,
+    TransferLeadershipResponse,
 };
-use chat_replication::Handle;
+use chat_replication::{
+    ChangeMembersError, Handle, MemberStatus, MembershipEdit, NodeAddresses, NodeId,
+};
 use tokio::sync::Mutex;
 use tonic::{Request, Response, Status};
 
@@ -21,6 +25,9 @@ const NEXT_LEADER_TIMEOUT: Duration = Duration::from_secs(2);
 /// event loop, and every client may request it.
 const STATUS_LIFETIME: Duration = Duration::from_millis(200);
 
+/// How long a change of the members waits until it is committed.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Requests are nearly empty.
 const REQUEST_BYTES_MAX: usize = 4 * 1024;
 
@@ -29,8 +36,9 @@ const REQUEST_BYTES_MAX: usize = 4 * 1024;
 pub(crate) struct ClusterService {
     replica: Handle,
     node_id: u64,
-    /// The nodes of the configuration, which does not change while the node runs.
-    members: Arc<[Member]>,
+    /// The nodes of the configuration, which does not change while the node runs: where members are whose
+    /// addresses are not in the log.
+    configured: Arc<[Member]>,
     started: Instant,
     listener: Listener,
     /// The last status sent to clients. Locked while a new one is made, so that one serves all the
@@ -58,11 +66,13 @@ impl ClusterService {
         let member = |node: &config::Node| Member {
             node_id: node.id,
             client_address: node.client_address.clone(),
+            kind: MemberKind::Unspecified.into(),
+            peer_address: node.peer_address.clone(),
         };
         Self {
             replica,
             node_id,
-            members: nodes.iter().map(member).collect(),
+            configured: nodes.iter().map(member).collect(),
             started,
             listener,
             cached: Arc::default(),
@@ -95,6 +105,7 @@ impl ClusterService {
     }
 
     fn response(&self, status: chat_replication::Status) -> StatusResponse {
+        let members = self.members(&status.members);
         let milliseconds =
             |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let follower = |follower: chat_replication::FollowerStatus| FollowerStatus {
@@ -142,8 +153,63 @@ impl ClusterService {
                     size: download.size,
                 }),
             }),
-            members: self.members.to_vec(),
+            members,
+            failures_tolerated: status
+                .failures_tolerated
+                .map(|failures| u32::try_from(failures).unwrap_or(u32::MAX)),
+            highest_member_id: status.highest_member_id,
         }
+    }
+
+    /// The members, or before they are known the nodes of the configuration.
+    fn members(&self, known: &[MemberStatus]) -> Vec<Member> {
+        let configured = |node: u64| self.configured.iter().find(|member| member.node_id == node);
+        let member = |member: &MemberStatus| {
+            let (client_address, peer_address) = match &member.addresses {
+                Some(addresses) => (addresses.client.to_string(), addresses.peer.to_string()),
+                None => configured(member.node_id).map_or_else(Default::default, |member| {
+                    (member.client_address.clone(), member.peer_address.clone())
+                }),
+            };
+            let kind = match member.voter {
+                true => MemberKind::Voter,
+                false => MemberKind::Learner,
+            };
+            Member {
+                node_id: member.node_id,
+                client_address,
+                kind: kind.into(),
+                peer_address,
+            }
+        };
+        let mut members: Vec<Member> = match known {
+            [] => self.configured.to_vec(),
+            known => known.iter().map(member).collect(),
+        };
+        if self.listener == Listener::Client {
+            for member in &mut members {
+                member.peer_address.clear();
+            }
+        }
+        members
+    }
+
+    /// Operators' calls are for the peer listener.
+    fn check_listener(&self) -> Result<(), Status> {
+        match self.listener {
+            Listener::Peer => Ok(()),
+            Listener::Client => Err(Status::unimplemented(
+                "the operator's calls are on the peer listener",
+            )),
+        }
+    }
+
+    fn not_leading(&self, leader_id: Option<u64>) -> Status {
+        let leader = leader_id.map_or("unknown".to_owned(), |id| id.to_string());
+        Status::failed_precondition(format!(
+            "node {} does not lead; the leader is {leader}",
+            self.node_id
+        ))
     }
 }
 
@@ -193,21 +259,10 @@ impl Cluster for ClusterService {
         &self,
         _request: Request<TransferLeadershipRequest>,
     ) -> Result<Response<TransferLeadershipResponse>, Status> {
-        if self.listener == Listener::Client {
-            return Err(Status::unimplemented(
-                "the operator's calls are on the peer listener",
-            ));
-        }
+        self.check_listener()?;
         let leadership = self.replica.leadership();
         if !leadership.leads {
-            let leader = leadership
-                .leader_id
-                .map_or("unknown".to_owned(), |id| id.to_string());
-            let problem = format!(
-                "node {} does not lead; the leader is {leader}",
-                self.node_id
-            );
-            return Err(Status::failed_precondition(problem));
+            return Err(self.not_leading(leadership.leader_id));
         }
         self.replica.transfer_leadership().await.map_err(stopped)?;
         let mut watched = self.replica.watch_leadership();
@@ -219,6 +274,69 @@ impl Cluster for ClusterService {
         };
         Ok(Response::new(TransferLeadershipResponse { leader_id }))
     }
+
+    async fn change_members(
+        &self,
+        request: Request<ChangeMembersRequest>,
+    ) -> Result<Response<ChangeMembersResponse>, Status> {
+        self.check_listener()?;
+        let edit = edit_of(request.into_inner())?;
+        tracing::info!(target: "audit", ?edit, "an operator changes the members");
+        let deadline = Instant::now() + CHANGE_TIMEOUT;
+        let changed = self.replica.change_members(&edit, deadline).await;
+        let index = changed.map_err(|error| match error {
+            ChangeMembersError::NotLeading { leader_id } => self.not_leading(leader_id),
+            ChangeMembersError::NotNow(_) | ChangeMembersError::NotConfirmed => {
+                Status::aborted(error.to_string())
+            }
+            ChangeMembersError::Impossible(_) => Status::invalid_argument(error.to_string()),
+            ChangeMembersError::Stopped => Status::unavailable(error.to_string()),
+            _ => Status::unknown(error.to_string()),
+        })?;
+        let index = index.unwrap_or(0);
+        tracing::info!(target: "audit", ?edit, index, "the members are changed");
+        Ok(Response::new(ChangeMembersResponse { index }))
+    }
+}
+
+/// What an operator requests, if its addresses can be dialled.
+fn edit_of(request: ChangeMembersRequest) -> Result<MembershipEdit, Status> {
+    let absent = |what: &str| Status::invalid_argument(format!("{what} is missing"));
+    match request.change.ok_or_else(|| absent("change"))? {
+        Change::Add(member) => {
+            let node = node_of(member.node_id)?;
+            Ok(MembershipEdit::Add(node, addresses_of(member)?))
+        }
+        Change::Remove(node) => Ok(MembershipEdit::Remove(node_of(node)?)),
+        Change::Update(update) => {
+            let member = update.member.ok_or_else(|| absent("update.member"))?;
+            let before = update.before.map(addresses_of).transpose()?;
+            let node = node_of(member.node_id)?;
+            Ok(MembershipEdit::Update(node, before, addresses_of(member)?))
+        }
+    }
+}
+
+fn node_of(id: u64) -> Result<NodeId, Status> {
+    match id {
+        0 => Err(Status::invalid_argument("node_id is 0")),
+        id => Ok(NodeId(id)),
+    }
+}
+
+fn addresses_of(member: Member) -> Result<NodeAddresses, Status> {
+    config::check_peer_address(&member.peer_address)
+        .map_err(|allowed| not_dialled("peer_address", &member.peer_address, &allowed))?;
+    config::check_client_address(&member.client_address)
+        .map_err(|allowed| not_dialled("client_address", &member.client_address, &allowed))?;
+    Ok(NodeAddresses {
+        peer: member.peer_address.into(),
+        client: member.client_address.into(),
+    })
+}
+
+fn not_dialled(field: &str, value: &str, allowed: &str) -> Status {
+    Status::invalid_argument(format!("{field} is {value:?}; allowed: {allowed}"))
 }
 
 fn stopped(reason: chat_replication::StopReason) -> Status {

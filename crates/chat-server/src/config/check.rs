@@ -62,6 +62,34 @@ fn check_table(
     Ok(())
 }
 
+/// Whether others can dial a node at this address.
+///
+/// # Errors
+///
+/// What is allowed, in words.
+pub(crate) fn check_peer_address(address: &str) -> Result<(), String> {
+    check_dialled(ValueType::PeerAddress, address)
+}
+
+/// The same for clients.
+///
+/// # Errors
+///
+/// What is allowed, in words.
+pub(crate) fn check_client_address(address: &str) -> Result<(), String> {
+    check_dialled(ValueType::Address, address)
+}
+
+fn check_dialled(value_type: ValueType, address: &str) -> Result<(), String> {
+    match mistake(value_type, &Value::from(address)) {
+        Some((_, allowed)) => Err(allowed),
+        None if is_unspecified(address) => {
+            Err("an address at which others find the node".to_owned())
+        }
+        None => Ok(()),
+    }
+}
+
 /// The value and what is allowed, if the value is not allowed.
 fn mistake(value_type: ValueType, value: &Value) -> Option<(String, String)> {
     if let ValueType::Number { least, most, .. } = value_type {
@@ -178,6 +206,12 @@ fn check_relations(config: &Config, layers: &Layers) -> Result<(), ConfigError> 
             timing.election_timeout_ms,
             timing.heartbeat_ms.saturating_mul(3),
             "three times timing.heartbeat_ms",
+        ),
+        (
+            ["autopilot", "dead_after_seconds"],
+            config.autopilot.dead_after_seconds.into(),
+            timing.election_timeout_ms.div_ceil(100),
+            "ten times timing.election_timeout_ms",
         ),
         (
             ["sessions", "absolute_seconds"],

@@ -13,11 +13,12 @@ const SESSION_SECONDS_MIN: u64 = 5 * 60;
 const SESSION_SECONDS_MAX: u64 = 10 * 365 * 24 * 60 * 60;
 
 /// The tables in the order of the file, except `[[nodes]]`.
-pub(super) const TABLES: [Table; 9] = [
+pub(super) const TABLES: [Table; 10] = [
     Cluster::TABLE,
     Storage::TABLE,
     Listen::TABLE,
     Timing::TABLE,
+    Autopilot::TABLE,
     Passwords::TABLE,
     Sessions::TABLE,
     Connections::TABLE,
@@ -85,6 +86,19 @@ table! {
         pub election_timeout_ms: u64 = ValueType::related(
             "milliseconds", 30, 60_000, "at least three times `heartbeat_ms`"
         ),
+    }
+}
+
+table! {
+    /// When a voter that is dead becomes a learner, so that the cluster survives the next failure, too: five
+    /// nodes survive two failures at once and, a little later, a third. It becomes a voter again by itself.
+    #[derive(Copy)]
+    pub struct Autopilot in "autopilot" {
+        /// For how long it must have made no progress.
+        /// At least ten election timeouts.
+        pub dead_after_seconds: u32 = ValueType::number("seconds", 10, 31_536_000),
+        /// Fewer voters than this are never left.
+        pub min_voters: u32 = ValueType::number("voters", 3, 256),
     }
 }
 
@@ -213,6 +227,15 @@ impl Default for Storage {
             snapshot_age_seconds: 86_400,
             kept_entries: 65_536,
             kept_bytes: 64 << 20,
+        }
+    }
+}
+
+impl Default for Autopilot {
+    fn default() -> Self {
+        Self {
+            dead_after_seconds: 300,
+            min_voters: 3,
         }
     }
 }

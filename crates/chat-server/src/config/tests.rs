@@ -171,6 +171,10 @@ fn shown_configuration_reads_back_equal() {
         heartbeat_ms = 50  # line 2 of {FILE}
         election_timeout_ms = 400  # default
 
+        [autopilot]
+        dead_after_seconds = 300  # default
+        min_voters = 3  # default
+
         [passwords]
         memory_kib = 19456  # default
         iterations = 2  # default

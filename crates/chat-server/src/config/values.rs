@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::addresses;
 use super::sections::{
-    Cluster, Connections, Limits, Listen, Node, Passwords, Runtime, Sessions, Storage, Timing,
+    Autopilot, Cluster, Connections, Limits, Listen, Node, Passwords, Runtime, Sessions, Storage,
+    Timing,
 };
 
 /// Everything that can be configured. Every table rejects unknown keys.
@@ -21,6 +22,8 @@ pub struct Config {
     pub listen: Listen,
     /// Intervals and timeouts between the nodes.
     pub timing: Timing,
+    /// When a voter that is dead becomes a learner.
+    pub autopilot: Autopilot,
     /// What a password costs.
     pub passwords: Passwords,
     /// How long a user stays signed in.
