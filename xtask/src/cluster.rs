@@ -15,6 +15,7 @@ use devcluster::control_client;
 use devcluster::down::{self, Found};
 use devcluster::layout::Files;
 use devcluster::logs;
+use devcluster::resize;
 use devcluster::state;
 use devcluster::up::Options;
 
@@ -23,7 +24,7 @@ use status::Format;
 mod status;
 mod up;
 
-use devcluster_api::{Links, NODES_MAX, NodeId, PortOffset, Request};
+use devcluster_api::{Links, NODE_ID_MAX, NODES_MAX, NodeId, PortOffset, Request};
 use up::DEFAULT_FOLDER;
 pub(crate) use up::PACKAGES;
 
@@ -40,7 +41,7 @@ pub(crate) struct Arguments {
 enum Command {
     /// Build and start the cluster, or start its nodes that are down.
     Up {
-        /// How many nodes; fixed until `reset`; three by default.
+        /// How many nodes a new cluster has; three by default. `add` and `remove` change it later.
         #[arg(long, value_parser = clap::value_parser!(u8).range(1..=i64::from(NODES_MAX)))]
         nodes: Option<u8>,
         /// Optimise the programs, for measurements.
@@ -65,6 +66,10 @@ enum Command {
     },
     #[command(flatten)]
     Action(NodeAction),
+    /// Start one more node and make it a voter.
+    Add,
+    /// Remove a node from the cluster permanently, and delete its data.
+    Remove { node: Target },
     /// Show what the nodes printed.
     Logs {
         node: Option<NodeId>,
@@ -116,7 +121,7 @@ impl FromStr for Target {
         }
         text.parse()
             .map(Self::Node)
-            .with_context(|| format!("neither `leader` nor a node from 1 to {NODES_MAX}"))
+            .with_context(|| format!("neither `leader` nor a node from 1 to {NODE_ID_MAX}"))
     }
 }
 
@@ -162,6 +167,8 @@ pub(crate) fn run(root: &Path, arguments: Arguments) -> Result<ExitCode> {
         } => logs::run(&files, node, lines, follow).map(|()| ExitCode::SUCCESS),
         Command::Reset => down::reset(&files).map(report_deleted),
         Command::Action(action) => send(&files, action),
+        Command::Add => add(&files),
+        Command::Remove { node } => remove(&files, node),
     }
 }
 
@@ -191,14 +198,32 @@ fn report_deleted(found: Found) -> ExitCode {
 
 /// Sends an action to the supervisor, if there is one: only then `leader` can be resolved.
 fn send(files: &Files, action: NodeAction) -> Result<ExitCode> {
-    if !state::is_up(files)? {
-        bail!("the cluster is not up; `cargo xtask cluster up` starts it");
-    }
+    refuse_if_down(files)?;
     println!(
         "{}",
         control_client::send(&files.control_socket(), action.request(files)?)?
     );
     Ok(ExitCode::SUCCESS)
+}
+
+fn add(files: &Files) -> Result<ExitCode> {
+    refuse_if_down(files)?;
+    let node = resize::add(files)?;
+    println!("node {node} is a voter; `cargo xtask cluster remove {node}` removes it");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn remove(files: &Files, node: Target) -> Result<ExitCode> {
+    refuse_if_down(files)?;
+    resize::remove(files, node.resolve(files)?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn refuse_if_down(files: &Files) -> Result<()> {
+    if !state::is_up(files)? {
+        bail!("the cluster is not up; `cargo xtask cluster up` starts it");
+    }
+    Ok(())
 }
 
 impl NodeAction {

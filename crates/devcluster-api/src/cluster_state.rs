@@ -30,6 +30,10 @@ pub struct ClusterState {
     pub client_config: PathBuf,
     /// Every node.
     pub nodes: Vec<NodeState>,
+    /// The highest number that a node has or had; 0 in a file of an earlier version, where it is the
+    /// highest of `nodes`. See [`ClusterState::next_node`].
+    #[serde(default)]
+    pub highest_node: u8,
 }
 
 /// One node of the cluster.
@@ -54,6 +58,9 @@ pub struct NodeState {
     pub data_directory: PathBuf,
     /// What it printed.
     pub log: PathBuf,
+    /// Whether it joined a cluster that existed already, and so must not form a new one.
+    #[serde(default)]
+    pub added: bool,
 }
 
 /// How one node reaches another.
@@ -83,5 +90,87 @@ impl ClusterState {
     /// How many nodes it has.
     pub fn node_count(&self) -> u8 {
         u8::try_from(self.nodes.len()).unwrap_or(u8::MAX)
+    }
+
+    /// The numbers of its nodes.
+    pub fn ids(&self) -> impl Iterator<Item = NodeId> + Clone {
+        self.nodes.iter().map(|node| node.id)
+    }
+
+    /// The number of the next node that is added; `None` when all are used up.
+    ///
+    /// A number is never used again: the others may still count the removed node as the one that
+    /// has it.
+    pub fn next_node(&self) -> Option<NodeId> {
+        NodeId::try_from(u64::from(self.highest()) + 1).ok()
+    }
+
+    /// Adds a node, and remembers its number.
+    pub fn insert(&mut self, node: NodeState) {
+        self.nodes.push(node);
+        self.highest_node = self.highest();
+    }
+
+    /// Removes a node, but not the memory of its number.
+    pub fn remove(&mut self, node: NodeId) {
+        self.highest_node = self.highest();
+        self.nodes.retain(|other| other.id != node);
+    }
+
+    /// The highest number that a node has or had.
+    fn highest(&self) -> u8 {
+        let present = self.ids().map(NodeId::number).max();
+        self.highest_node.max(present.unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ClusterState, NodeId};
+    use crate::node_id::NODE_ID_MAX;
+
+    /// A file as versions wrote it that could not add nodes.
+    const EARLIER: &str = r#"{
+        "profile": "debug", "port_offset": 0, "links": "proxied",
+        "supervisor_pid": null, "supervisor_started": null,
+        "control_socket": "/x/supervisor.sock", "client_config": "/x/cluster.toml",
+        "nodes": [
+            {"id": 1, "client_address": "127.0.0.1:7401", "peer_address": "unix:/x/node-1.sock",
+             "condition": "down", "pid": null, "started": null,
+             "data_directory": "/x/node-1", "log": "/x/logs/node-1.log"},
+            {"id": 2, "client_address": "127.0.0.1:7402", "peer_address": "unix:/x/node-2.sock",
+             "condition": "down", "pid": null, "started": null,
+             "data_directory": "/x/node-2", "log": "/x/logs/node-2.log"}
+        ]
+    }"#;
+
+    fn numbers(state: &ClusterState) -> Vec<u8> {
+        state.ids().map(NodeId::number).collect()
+    }
+
+    #[test]
+    fn file_of_an_earlier_version_is_read() {
+        let state: ClusterState = serde_json::from_str(EARLIER).unwrap();
+        assert_eq!(state.highest_node, 0);
+        assert!(state.nodes.iter().all(|node| !node.added));
+        assert_eq!(state.next_node(), Some("3".parse().unwrap()));
+    }
+
+    #[test]
+    fn number_of_a_removed_node_is_not_used_again() {
+        let mut state: ClusterState = serde_json::from_str(EARLIER).unwrap();
+        state.remove("2".parse().unwrap());
+        assert_eq!(numbers(&state), [1]);
+        let mut third = state.nodes[0].clone();
+        third.id = state.next_node().unwrap();
+        state.insert(third);
+        assert_eq!(numbers(&state), [1, 3]);
+        state.remove("3".parse().unwrap());
+        let text = serde_json::to_string(&state).unwrap();
+        let mut read: ClusterState = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, state);
+        assert_eq!(read.next_node(), Some("4".parse().unwrap()));
+        read.highest_node = NODE_ID_MAX;
+        assert_eq!(read.next_node(), None);
     }
 }

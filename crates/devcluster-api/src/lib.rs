@@ -17,6 +17,6 @@ mod protocol;
 
 pub use cluster_file::{ClusterFile, TrustProblem, UntrustedClusterFile};
 pub use cluster_state::{ClusterState, Condition, Links, NodeState};
-pub use node_id::{InvalidNodeId, NODES_MAX, NodeId};
+pub use node_id::{InvalidNodeId, NODE_ID_MAX, NODES_MAX, NodeId};
 pub use port_offset::{InvalidPortOffset, PortOffset};
 pub use protocol::{LinkShape, REPLY_TIMEOUT, RESPONSE_BYTES_MAX, Request, Response};

@@ -5,8 +5,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// More nodes only make a majority slower.
+/// How many nodes a local cluster has at one time. More nodes only make a majority slower.
 pub const NODES_MAX: u8 = 7;
+
+/// The highest number that a node can have. The number of a removed node is never used again, so
+/// numbers go beyond [`NODES_MAX`]; so many changes are enough for a cluster to try things out.
+pub const NODE_ID_MAX: u8 = 64;
 
 /// The number of a node, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -15,11 +19,11 @@ pub struct NodeId(u8);
 
 /// A number that no node of a local cluster has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a node is a number from 1 to {NODES_MAX}")]
+#[error("a node is a number from 1 to {NODE_ID_MAX}")]
 pub struct InvalidNodeId;
 
 impl NodeId {
-    /// All nodes of a cluster of this size.
+    /// The nodes from 1 to this number: those of a new cluster of this size.
     pub fn all(count: u8) -> impl Iterator<Item = Self> + Clone {
         (1..=count).map(Self)
     }
@@ -41,7 +45,7 @@ impl TryFrom<u64> for NodeId {
 
     fn try_from(number: u64) -> Result<Self, InvalidNodeId> {
         match u8::try_from(number) {
-            Ok(number) if (1..=NODES_MAX).contains(&number) => Ok(Self(number)),
+            Ok(number) if (1..=NODE_ID_MAX).contains(&number) => Ok(Self(number)),
             _ => Err(InvalidNodeId),
         }
     }
@@ -62,9 +66,11 @@ mod tests {
 
     #[test]
     fn number_out_of_range_is_refused() {
-        for text in ["0", "8", "257", "-1", "one", ""] {
+        for text in ["0", "65", "257", "-1", "one", ""] {
             assert!(text.parse::<NodeId>().is_err(), "{text}");
         }
-        assert!("7".parse::<NodeId>().is_ok());
+        for text in ["1", "8", "64"] {
+            assert!(text.parse::<NodeId>().is_ok(), "{text}");
+        }
     }
 }

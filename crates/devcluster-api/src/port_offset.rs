@@ -5,14 +5,14 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::node_id::{NODES_MAX, NodeId};
+use crate::node_id::{NODE_ID_MAX, NodeId};
 
 const FIRST_CLIENT_PORT: u16 = 7401;
 
 /// The system gives the ports above to outgoing connections.
 const PORT_MAX: u16 = 32_767;
 
-const OFFSET_MAX: u16 = PORT_MAX - FIRST_CLIENT_PORT - NODES_MAX as u16;
+const OFFSET_MAX: u16 = PORT_MAX - FIRST_CLIENT_PORT - NODE_ID_MAX as u16;
 
 /// Added to every port, so that a second cluster can run beside the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,8 +57,10 @@ mod tests {
 
     #[test]
     fn offset_out_of_range_is_refused() {
-        assert!("1000".parse::<PortOffset>().is_ok());
-        for text in ["25360", "-1", "x"] {
+        for text in ["1000", "25302"] {
+            assert!(text.parse::<PortOffset>().is_ok(), "{text}");
+        }
+        for text in ["25303", "-1", "x"] {
             assert!(text.parse::<PortOffset>().is_err(), "{text}");
         }
     }

@@ -58,7 +58,8 @@ pub enum Request {
     },
     /// Carry every link again.
     ReconnectAll,
-    /// Slow every link of this node down, or carry them at full speed again.
+    /// Slow every link of this node down, or carry them at full speed again. Links to nodes that are
+    /// added later have the full speed.
     Shape {
         /// Which node.
         node: NodeId,
@@ -67,6 +68,13 @@ pub enum Request {
     },
     /// Stop, delete the data, start.
     Wipe {
+        /// Which node.
+        node: NodeId,
+    },
+    /// Start one more node, with a number that no node had before. It is no member of the cluster yet.
+    Add,
+    /// Stop a node and delete everything that it has. It must not be a member of the cluster any more.
+    Remove {
         /// Which node.
         node: NodeId,
     },
@@ -125,6 +133,7 @@ mod tests {
                 "{\"command\":\"kill\",\"node\":2}\n",
             ),
             (Request::StartDead, "{\"command\":\"start_dead\"}\n"),
+            (Request::Add, "{\"command\":\"add\"}\n"),
         ] {
             assert_eq!(request.to_line(), line);
             assert_eq!(serde_json::from_str::<Request>(line).unwrap(), request);

@@ -1,13 +1,13 @@
 //! The end of a cluster: of its processes, and of its data.
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use devcluster_api::{NODES_MAX, NodeId};
+use anyhow::Result;
+use devcluster_api::{NODE_ID_MAX, NodeId};
 use nix::sys::signal::Signal;
 
+use crate::file_removal::remove_if_there;
 use crate::layout::Files;
 use crate::lock;
 use crate::socket_folder::SocketFolder;
@@ -58,7 +58,7 @@ pub fn reset(files: &Files) -> Result<Found> {
     });
     remove_files(files)?;
     drop(lock);
-    remove(&files.lock())?;
+    remove_if_there(&files.lock())?;
     // The folder may hold other files; then it stays.
     fs::remove_dir(files.folder()).ok();
     Ok(found)
@@ -95,32 +95,23 @@ fn stop_processes(files: &Files) -> Result<Found> {
 
 /// Removes the cluster's files one by one: a person named the folder, and it may hold other files.
 fn remove_files(files: &Files) -> Result<()> {
-    for node in NodeId::all(NODES_MAX) {
-        remove(&files.data(node))?;
-        remove(&files.node_config(node))?;
+    for node in NodeId::all(NODE_ID_MAX) {
+        remove_if_there(&files.data(node))?;
+        remove_if_there(&files.node_config(node))?;
     }
-    remove(&files.programs())?;
-    remove(&files.logs())?;
-    remove(&files.supervisor_log())?;
-    remove(&files.control_socket())?;
-    remove(&files.client_config())?;
-    remove(&files.state())
-}
-
-fn remove(path: &Path) -> Result<()> {
-    let removed = match fs::symlink_metadata(path) {
-        Err(_) => return Ok(()),
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-    };
-    removed.with_context(|| format!("removing {}", path.display()))
+    remove_if_there(&files.programs())?;
+    remove_if_there(&files.logs())?;
+    remove_if_there(&files.supervisor_log())?;
+    remove_if_there(&files.control_socket())?;
+    remove_if_there(&files.client_config())?;
+    remove_if_there(&files.state())
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
 
-    use devcluster_api::{NodeId, PortOffset};
+    use devcluster_api::PortOffset;
 
     use super::{Found, reset};
     use crate::layout::Files;
@@ -132,7 +123,7 @@ mod tests {
         let above = tempfile::tempdir().unwrap();
         let folder = above.path().join("cluster");
         let files = Files::new(folder.clone());
-        for node in NodeId::all(2) {
+        for node in ["1", "2", "11"].map(|node| node.parse().unwrap()) {
             fs::create_dir_all(files.data(node)).unwrap();
             fs::write(files.data(node).join("log.db"), "").unwrap();
         }

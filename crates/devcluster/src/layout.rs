@@ -14,10 +14,11 @@ pub struct Link {
 }
 
 impl Link {
-    /// Every link of a cluster of this size.
-    pub fn all(count: u8) -> impl Iterator<Item = Self> {
-        NodeId::all(count)
-            .flat_map(move |from| NodeId::all(count).map(move |to| Self { from, to }))
+    /// Every link between these nodes.
+    pub fn all(nodes: impl Iterator<Item = NodeId> + Clone) -> impl Iterator<Item = Self> {
+        let others = nodes.clone();
+        nodes
+            .flat_map(move |from| others.clone().map(move |to| Self { from, to }))
             .filter(|link| link.from != link.to)
     }
 
@@ -102,5 +103,23 @@ impl Files {
     /// Where a node stores everything.
     pub fn data(&self, node: NodeId) -> PathBuf {
         self.folder.join(format!("node-{node}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use devcluster_api::NodeId;
+
+    use super::Link;
+
+    #[test]
+    fn links_are_between_the_given_nodes() {
+        let nodes = ["2", "5", "11"].map(|node| node.parse::<NodeId>().unwrap());
+        let links: Vec<String> = Link::all(nodes.into_iter())
+            .map(|Link { from, to }| format!("{from}-{to}"))
+            .collect();
+        assert_eq!(links, ["2-5", "2-11", "5-2", "5-11", "11-2", "11-5"]);
+        let alone = Link::all(nodes.into_iter().take(1));
+        assert_eq!(alone.count(), 0);
     }
 }

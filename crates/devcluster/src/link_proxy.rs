@@ -4,10 +4,12 @@
 //! A disconnected link behaves as a network that loses everything: connections stay open, new ones
 //! are accepted and hang, and neither side sees that the other one has closed. Reconnecting closes
 //! every connection that lost something, because the rest of its bytes would make no sense.
-//! Blocking threads carry the bytes: two a connection, and a cluster has a few dozen of them.
+//! Blocking threads carry the bytes: two a connection, and a cluster has a few dozen of them. All of
+//! them end when the link's proxy is dropped.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -23,16 +25,23 @@ use crate::link_shape::{InTransit, Wire};
 /// As much as a batch of entries usually is; more would only lengthen one copy.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Handle of one link's proxy; it exists until the process ends.
+/// Handle of one link's proxy. When it is dropped, the listener and all connections are closed.
+///
+/// Two kinds of threads end later: one that is connecting to a paused process ends after that process
+/// has been resumed or has ended, and one with a full queue of a slow link when its next bytes arrive.
 #[derive(Debug)]
 pub(crate) struct LinkProxy {
     gate: Arc<Gate>,
+    /// The listener again, as a stream: the standard library shuts down only those.
+    listener: UnixStream,
 }
 
 /// What all connections of a link share.
 #[derive(Debug, Default)]
 struct Gate {
     disconnected: AtomicBool,
+    /// Whether the proxy was dropped; then no connection is carried any more.
+    ended: AtomicBool,
     connections: Mutex<Vec<Arc<Connection>>>,
     /// How slow it is; as fast as the machine if `None`.
     shape: Mutex<Option<LinkShape>>,
@@ -56,11 +65,13 @@ impl LinkProxy {
     pub(crate) fn start(listener: UnixListener, target: PathBuf) -> Result<Self> {
         let gate = Arc::new(Gate::default());
         let shared = Arc::clone(&gate);
+        let again = listener.try_clone().context("sharing a link's listener")?;
         thread::Builder::new()
             .name("link".to_owned())
             .spawn(move || accept(&listener, &target, &shared))
             .context("starting a link's thread")?;
-        Ok(Self { gate })
+        let listener = UnixStream::from(OwnedFd::from(again));
+        Ok(Self { gate, listener })
     }
 
     /// Loses everything from now on.
@@ -87,7 +98,24 @@ impl LinkProxy {
     }
 }
 
+impl Drop for LinkProxy {
+    fn drop(&mut self) {
+        // Before the connections are closed: one that is listed later sees it.
+        self.gate.ended.store(true, Ordering::SeqCst);
+        // Wakes the thread that accepts, and refuses what would come between now and its end. It
+        // cannot fail for a listener.
+        self.listener.shutdown(Shutdown::Both).ok();
+        for connection in self.gate.lock().iter() {
+            connection.close();
+        }
+    }
+}
+
 impl Gate {
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
+    }
+
     fn is_disconnected(&self) -> bool {
         self.disconnected.load(Ordering::SeqCst)
     }
@@ -122,7 +150,11 @@ impl Connection {
 
 fn accept(listener: &UnixListener, target: &Path, gate: &Arc<Gate>) {
     loop {
-        let carried = match listener.accept() {
+        let accepted = listener.accept();
+        if gate.has_ended() {
+            return;
+        }
+        let carried = match accepted {
             Ok((dialer, _)) => carry(dialer, target, gate),
             Err(error) => {
                 // Out of file descriptors, most likely: give the others time to close some.
@@ -159,8 +191,8 @@ fn carry(dialer: UnixStream, target: &Path, gate: &Arc<Gate>) -> Result<()> {
         ended,
     });
     gate.lock().push(Arc::clone(&connection));
-    if hangs && !gate.is_disconnected() {
-        // Reconnected in between, perhaps before the connection was listed.
+    if gate.has_ended() || (hangs && !gate.is_disconnected()) {
+        // Ended or reconnected in between, perhaps before the connection was listed.
         connection.close();
     }
     for direction in [Direction::ToTarget, Direction::ToDialer]
@@ -224,7 +256,11 @@ fn pump_slowly(connection: &Connection, gate: &Gate, direction: Direction, shape
         let sees_the_end = carry_on(connection, gate, direction, |bytes| {
             transit.push(wire, bytes)
         });
-        transit.end();
+        if gate.has_ended() {
+            transit.discard();
+        } else {
+            transit.end();
+        }
         sees_the_end
     });
     if sees_the_end {
@@ -277,185 +313,4 @@ fn carry_on(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{ErrorKind, Read, Write};
-    use std::os::unix::net::{UnixListener, UnixStream};
-    use std::time::{Duration, Instant};
-    use std::{fs, thread};
-
-    use tempfile::TempDir;
-
-    use super::{LinkProxy, LinkShape};
-
-    /// Long enough for anything that happens at all on this machine.
-    const DEADLINE: Duration = Duration::from_secs(10);
-    /// How long a test watches that nothing happens.
-    const SILENCE: Duration = Duration::from_millis(50);
-
-    struct Setup {
-        proxy: LinkProxy,
-        folder: TempDir,
-        target: Option<UnixListener>,
-    }
-
-    fn setup() -> Setup {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name| folder.path().join(name);
-        let target = UnixListener::bind(at("target")).unwrap();
-        let listener = UnixListener::bind(at("link")).unwrap();
-        let proxy = LinkProxy::start(listener, at("target")).unwrap();
-        Setup {
-            proxy,
-            folder,
-            target: Some(target),
-        }
-    }
-
-    impl Setup {
-        fn dial(&self) -> UnixStream {
-            let stream = UnixStream::connect(self.folder.path().join("link")).unwrap();
-            stream.set_read_timeout(Some(DEADLINE)).unwrap();
-            stream
-        }
-
-        fn accept(&self) -> UnixStream {
-            let (stream, _) = self.target.as_ref().unwrap().accept().unwrap();
-            stream.set_read_timeout(Some(DEADLINE)).unwrap();
-            stream
-        }
-
-        fn connected(&self) -> (UnixStream, UnixStream) {
-            let dialer = self.dial();
-            (dialer, self.accept())
-        }
-    }
-
-    fn assert_carries(from: &mut UnixStream, to: &mut UnixStream, bytes: &[u8]) {
-        from.write_all(bytes).unwrap();
-        let mut received = vec![0; bytes.len()];
-        to.read_exact(&mut received).unwrap();
-        assert_eq!(received, bytes);
-    }
-
-    fn assert_silent(stream: &mut UnixStream) {
-        stream.set_read_timeout(Some(SILENCE)).unwrap();
-        let error = stream.read(&mut [0; 1]).expect_err("nothing should arrive");
-        assert!(
-            matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
-            "{error}"
-        );
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    }
-
-    fn assert_closed(stream: &mut UnixStream) {
-        match stream.read(&mut [0; 1]) {
-            Ok(0) => {}
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
-            other => panic!("the connection is not closed: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn link_carries_both_directions() {
-        let setup = setup();
-        let (mut dialer, mut target) = setup.connected();
-        assert_carries(&mut dialer, &mut target, b"request");
-        assert_carries(&mut target, &mut dialer, b"response");
-        let long: Vec<u8> = (0..100_000u32).map(|number| (number % 251) as u8).collect();
-        assert_carries(&mut dialer, &mut target, &long);
-    }
-
-    #[test]
-    fn slow_link_carries_everything_late() {
-        let setup = setup();
-        setup.proxy.shape(Some(LinkShape {
-            bits_per_second: 80_000_000,
-            delay_ms: 20,
-        }));
-        let (mut dialer, mut target) = setup.connected();
-        let begun = Instant::now();
-        let long: Vec<u8> = (0..500_000u32).map(|number| (number % 251) as u8).collect();
-        let mut sender = dialer.try_clone().unwrap();
-        let sent = long.clone();
-        let sending = thread::spawn(move || sender.write_all(&sent).unwrap());
-        let mut received = vec![0; long.len()];
-        target.read_exact(&mut received).unwrap();
-        sending.join().unwrap();
-        assert!(received == long);
-        // 4 million bits and the delay.
-        assert!(
-            begun.elapsed() >= Duration::from_millis(70),
-            "{:?}",
-            begun.elapsed()
-        );
-        assert_carries(&mut target, &mut dialer, b"response");
-        drop(target);
-        assert_closed(&mut dialer);
-
-        let (mut dialer, mut target) = setup.connected();
-        // The target accepts before the proxy lists the connection, and carries after that.
-        assert_carries(&mut dialer, &mut target, b"request");
-        setup.proxy.shape(None);
-        assert_closed(&mut target);
-    }
-
-    #[test]
-    fn close_reaches_the_other_side_at_once() {
-        let setup = setup();
-        let (mut dialer, target) = setup.connected();
-        drop(target);
-        assert_closed(&mut dialer);
-        let (dialer, mut target) = setup.connected();
-        drop(dialer);
-        assert_closed(&mut target);
-    }
-
-    #[test]
-    fn dead_target_refuses_connections() {
-        let mut setup = setup();
-        // As a killed node leaves its socket, and as one that has stopped takes it away.
-        setup.target = None;
-        assert_closed(&mut setup.dial());
-        fs::remove_file(setup.folder.path().join("target")).unwrap();
-        assert_closed(&mut setup.dial());
-    }
-
-    #[test]
-    fn disconnected_link_loses_bytes_and_connections_stay_open() {
-        let setup = setup();
-        let (mut dialer, mut target) = setup.connected();
-        setup.proxy.disconnect();
-        dialer.write_all(b"lost").unwrap();
-        assert_silent(&mut target);
-        drop(target);
-        assert_silent(&mut dialer);
-    }
-
-    #[test]
-    fn connection_to_disconnected_link_hangs_until_reconnect() {
-        let setup = setup();
-        setup.proxy.disconnect();
-        let mut dialer = setup.dial();
-        dialer.write_all(b"hello?").unwrap();
-        assert_silent(&mut dialer);
-        setup.proxy.reconnect();
-        assert_closed(&mut dialer);
-        let (mut dialer, mut target) = setup.connected();
-        assert_carries(&mut dialer, &mut target, b"again");
-    }
-
-    #[test]
-    fn reconnect_closes_lossy_connections_and_keeps_the_rest() {
-        let setup = setup();
-        let (mut damaged, mut damaged_target) = setup.connected();
-        let (mut whole, mut whole_target) = setup.connected();
-        setup.proxy.disconnect();
-        damaged.write_all(b"lost").unwrap();
-        assert_silent(&mut damaged_target);
-        setup.proxy.reconnect();
-        assert_closed(&mut damaged);
-        assert_closed(&mut damaged_target);
-        assert_carries(&mut whole, &mut whole_target, b"kept");
-        assert_carries(&mut whole_target, &mut whole, b"too");
-    }
-}
+mod tests;

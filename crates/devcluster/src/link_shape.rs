@@ -116,6 +116,12 @@ impl InTransit {
         self.changed.notify_all();
     }
 
+    /// The same, and what is on its way is lost.
+    pub(crate) fn discard(&self) {
+        self.lock().queue.clear();
+        self.end();
+    }
+
     /// The state is whole after every step, so a panic elsewhere does not spoil it.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -167,5 +173,16 @@ mod tests {
         transit.end();
         assert_eq!(transit.pop(), None);
         assert!(!transit.push(&wire, &[3]), "nothing takes it out");
+    }
+
+    #[test]
+    fn discarded_bytes_do_not_arrive() {
+        let transit = InTransit::new(LinkShape {
+            bits_per_second: 1_000_000_000,
+            delay_ms: 3_600_000,
+        });
+        assert!(transit.push(&Wire::default(), &[1]));
+        transit.discard();
+        assert_eq!(transit.pop(), None);
     }
 }

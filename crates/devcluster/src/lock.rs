@@ -1,4 +1,4 @@
-//! The lock of a cluster's folder: one command at a time starts, stops or removes a cluster.
+//! The lock of a cluster's folder: one command at a time starts, stops, resizes or removes a cluster.
 
 use std::fs::File;
 
@@ -16,7 +16,9 @@ pub(crate) fn acquire(files: &Files) -> Result<File> {
         .open(files.lock())
         .context("creating the lock file")?;
     if lock.try_lock().is_err() {
-        bail!("another `cargo xtask cluster` command is starting or removing this cluster");
+        bail!(
+            "another `cargo xtask cluster` command is starting, resizing or removing this cluster"
+        );
     }
     Ok(lock)
 }

@@ -36,10 +36,7 @@ pub fn run(files: &Files, node: Option<NodeId>, lines: usize, follow: bool) -> R
     if let Some(node) = node
         && !state.nodes.iter().any(|entry| entry.id == node)
     {
-        bail!(
-            "there is no node {node}; the cluster has {}",
-            state.nodes.len()
-        );
+        bail!("{}", state::no_such_node(&state, node));
     }
     let mut output = stdout();
     let mut followed = Vec::new();

@@ -6,22 +6,27 @@
 //! person's last session while the cluster continues to run.
 
 use std::env;
+use std::fmt::Display;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
+use std::iter;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::layout::Link;
 use anyhow::{Context, Result, bail};
-use devcluster_api::{NODES_MAX, NodeId};
+use devcluster_api::{NODE_ID_MAX, NodeId};
 use nix::unistd::Uid;
 
 /// The system takes 108 bytes for a socket's path, and the last of them ends it.
 const PATH_BYTES_MAX: usize = 107;
 
-/// The longest of our names, with the slash before it.
-const NAME_BYTES_MAX: usize = "/link-7-7.sock".len();
+/// What the node that dials replaces by its own number, in the address of another one.
+const DIALLING_NODE: &str = "{from}";
+
+/// The longest of our names, with the slash before it: as configurations have it.
+const NAME_BYTES_MAX: usize = "/link-{from}-64.sock".len();
 
 /// A name is drawn anew when it is taken; two of 2^64 hardly ever are.
 const DRAWS_MAX: usize = 8;
@@ -46,14 +51,16 @@ impl SocketFolder {
         self.path
     }
 
-    /// The earlier folder if it is there and still ours alone, else a new one.
+    /// The earlier folder if it is ours alone, made again if it is not there; else a new one.
+    ///
+    /// A folder keeps its name because the log of the cluster may have the addresses of nodes.
     ///
     /// # Errors
     ///
     /// When no folder is fit, or none can be made.
     pub fn prepare(earlier: Option<Self>) -> Result<Self> {
         if let Some(earlier) = earlier
-            && earlier.check().is_ok()
+            && earlier.is_there_or_made_again()
         {
             return Ok(earlier);
         }
@@ -78,6 +85,14 @@ impl SocketFolder {
             }
         }
         bail!("every name for a folder of sockets is taken")
+    }
+
+    fn is_there_or_made_again(&self) -> bool {
+        if self.path.parent().is_none_or(|base| !is_fit(base)) {
+            return false;
+        }
+        // Whether it was made or was there before: the check decides.
+        private_file::create_new_folder(&self.path).is_ok() && self.check().is_ok()
     }
 
     /// Checks that no other user can reach what is in it.
@@ -108,8 +123,31 @@ impl SocketFolder {
 
     /// Where `from` dials in order to reach `to`.
     pub fn link(&self, link: Link) -> PathBuf {
-        let Link { from, to } = link;
+        self.link_from(link.from, link.to)
+    }
+
+    /// Where the nodes dial in order to reach this one: with `{from}` in place of the node that dials.
+    pub fn links_to(&self, node: NodeId) -> PathBuf {
+        self.link_from(DIALLING_NODE, node)
+    }
+
+    fn link_from(&self, from: impl Display, to: NodeId) -> PathBuf {
         self.path.join(format!("link-{from}-{to}.sock"))
+    }
+
+    /// Removes the sockets of one node and those of its links.
+    ///
+    /// # Errors
+    ///
+    /// When a socket cannot be removed.
+    pub fn remove_node(&self, node: NodeId) -> Result<()> {
+        // A folder that fails the check is not the one that was made, and is left alone.
+        if self.check().is_err() {
+            return Ok(());
+        }
+        let links = Link::all(NodeId::all(NODE_ID_MAX)).filter(|link| link.touches(node));
+        let sockets = links.map(|link| self.link(link));
+        remove_sockets(iter::once(self.node(node)).chain(sockets))
     }
 
     /// Removes the sockets of a cluster, and the folder if nothing else is in it.
@@ -122,23 +160,29 @@ impl SocketFolder {
         if self.check().is_err() {
             return Ok(());
         }
-        let nodes = NodeId::all(NODES_MAX).map(|node| self.node(node));
-        let links = Link::all(NODES_MAX).map(|link| self.link(link));
-        for socket in nodes.chain(links) {
-            let mut lock = socket.clone().into_os_string();
-            lock.push(".lock");
-            for path in [socket, lock.into()] {
-                match fs::remove_file(&path) {
-                    Err(error) if error.kind() != ErrorKind::NotFound => {
-                        return Err(error).with_context(|| format!("removing {}", path.display()));
-                    }
-                    Ok(()) | Err(_) => {}
-                }
-            }
-        }
+        let nodes = NodeId::all(NODE_ID_MAX).map(|node| self.node(node));
+        let links = Link::all(NodeId::all(NODE_ID_MAX)).map(|link| self.link(link));
+        remove_sockets(nodes.chain(links))?;
         fs::remove_dir(&self.path).ok();
         Ok(())
     }
+}
+
+/// Removes those of the sockets that are there, and the locks of their listeners.
+fn remove_sockets(sockets: impl Iterator<Item = PathBuf>) -> Result<()> {
+    for socket in sockets {
+        let mut lock = socket.clone().into_os_string();
+        lock.push(".lock");
+        for path in [socket, lock.into()] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("removing {}", path.display()));
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// How a configuration names a socket.
@@ -161,13 +205,18 @@ fn is_fit(base: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use devcluster_api::NodeId;
 
-    use super::{NODES_MAX, PATH_BYTES_MAX, SocketFolder};
+    use super::{NAME_BYTES_MAX, NODE_ID_MAX, PATH_BYTES_MAX, SocketFolder};
     use crate::layout::Link;
+
+    fn id(number: &str) -> NodeId {
+        number.parse().unwrap()
+    }
 
     #[test]
     fn new_folder_is_private_and_reused() {
@@ -177,7 +226,7 @@ mod tests {
         assert_eq!(SocketFolder::prepare(Some(folder.clone())).unwrap(), folder);
         let other = SocketFolder::prepare(None).unwrap();
         assert_ne!(other, folder);
-        for path in [folder.node("1".parse().unwrap()), folder.path.join("mine")] {
+        for path in [folder.node(id("1")), folder.path.join("mine")] {
             fs::write(path, "").unwrap();
         }
         folder.remove().unwrap();
@@ -208,13 +257,60 @@ mod tests {
     #[test]
     fn socket_paths_are_short_and_distinct() {
         let folder = SocketFolder::prepare(None).unwrap();
-        let nodes = NodeId::all(NODES_MAX).map(|node| folder.node(node));
-        let links = Link::all(NODES_MAX).map(|link| folder.link(link));
-        let paths: std::collections::BTreeSet<_> = nodes.chain(links).collect();
-        assert_eq!(paths.len(), 7 + 42);
+        let ids = NodeId::all(NODE_ID_MAX);
+        let nodes = ids.clone().map(|node| folder.node(node));
+        let links = Link::all(ids.clone()).map(|link| folder.link(link));
+        let configured = ids.map(|node| folder.links_to(node));
+        let paths: BTreeSet<_> = nodes.chain(links).chain(configured).collect();
+        assert_eq!(paths.len(), 64 + 64 * 63 + 64);
+        let folder_bytes = folder.path.as_os_str().len();
         for path in paths {
-            assert!(path.as_os_str().len() <= PATH_BYTES_MAX, "{path:?}");
+            let bytes = path.as_os_str().len();
+            assert!(bytes <= PATH_BYTES_MAX, "{path:?}");
+            assert!(bytes - folder_bytes <= NAME_BYTES_MAX, "{path:?}");
         }
+        folder.remove().unwrap();
+    }
+
+    #[test]
+    fn dialled_name_becomes_the_name_of_a_link() {
+        let folder = SocketFolder::at("/run/x");
+        let configured = folder.links_to(id("12"));
+        let dialled = configured.to_string_lossy().replace("{from}", "3");
+        let link = Link {
+            from: id("3"),
+            to: id("12"),
+        };
+        assert_eq!(folder.link(link).to_string_lossy(), dialled);
+    }
+
+    #[test]
+    fn removed_folder_is_made_again_with_its_name() {
+        let folder = SocketFolder::prepare(None).unwrap();
+        folder.remove().unwrap();
+        assert!(!folder.path.exists());
+        assert_eq!(SocketFolder::prepare(Some(folder.clone())).unwrap(), folder);
+        folder.check().unwrap();
+        folder.remove().unwrap();
+    }
+
+    #[test]
+    fn sockets_of_one_node_are_removed() {
+        let folder = SocketFolder::prepare(None).unwrap();
+        let links = Link::all(["1", "2", "10"].map(id).into_iter());
+        let sockets = links.map(|link| folder.link(link));
+        let lock = folder.path.join("node-10.sock.lock");
+        let nodes = ["1", "10"].map(|node| folder.node(id(node)));
+        for path in sockets.chain(nodes).chain([lock]) {
+            fs::write(path, "").unwrap();
+        }
+        folder.remove_node(id("10")).unwrap();
+        let left: BTreeSet<_> = fs::read_dir(&folder.path)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        let expected = ["link-1-2.sock", "link-2-1.sock", "node-1.sock"];
+        assert_eq!(left, expected.map(str::to_owned).into());
         folder.remove().unwrap();
     }
 }

@@ -18,19 +18,7 @@ pub fn initial(
     count: u8,
     profile: &str,
 ) -> ClusterState {
-    let node = |id| NodeState {
-        id,
-        client_address: ports.client_address(id),
-        peer_address: address(&sockets.node(id)),
-        condition: Condition::Down,
-        isolated: false,
-        pid: None,
-        started: None,
-        data_directory: files.data(id),
-        log: files.log(id),
-    };
-    let nodes = NodeId::all(count).map(node).collect();
-    ClusterState {
+    let mut state = ClusterState {
         profile: profile.to_owned(),
         port_offset: ports,
         links: Links::default(),
@@ -39,8 +27,62 @@ pub fn initial(
         control_socket: files.control_socket(),
         client_config: files.client_config(),
         socket_folder: sockets.into_path(),
-        nodes,
+        nodes: Vec::new(),
+        highest_node: 0,
+    };
+    for id in NodeId::all(count) {
+        let node = node(files, &state, id);
+        state.insert(node);
     }
+    state
+}
+
+/// A cluster that is started again, with all nodes that it has.
+pub fn restarted(
+    files: &Files,
+    earlier: &ClusterState,
+    sockets: SocketFolder,
+    profile: &str,
+) -> ClusterState {
+    let mut state = initial(files, earlier.port_offset, sockets, 0, profile);
+    state.highest_node = earlier.highest_node;
+    for former in &earlier.nodes {
+        let mut node = node(files, &state, former.id);
+        node.added = former.added;
+        state.insert(node);
+    }
+    state
+}
+
+/// A node of this cluster that has not been started.
+pub fn node(files: &Files, state: &ClusterState, id: NodeId) -> NodeState {
+    let sockets = SocketFolder::at(&state.socket_folder);
+    NodeState {
+        id,
+        client_address: state.port_offset.client_address(id),
+        peer_address: address(&sockets.node(id)),
+        condition: Condition::Down,
+        isolated: false,
+        pid: None,
+        started: None,
+        data_directory: files.data(id),
+        log: files.log(id),
+        added: false,
+    }
+}
+
+/// The sentence that a cluster has no such node.
+pub fn no_such_node(state: &ClusterState, node: NodeId) -> String {
+    let names: Vec<String> = state.ids().map(|id| id.to_string()).collect();
+    format!(
+        "there is no node {node}; the nodes are {}",
+        names.join(", ")
+    )
+}
+
+/// The sentence that the last node cannot be removed.
+pub fn last_node(node: NodeId) -> String {
+    format!("node {node} is the last one; `cargo xtask cluster reset` deletes the whole cluster")
 }
 
 /// The state on disk; `None` when there is no cluster.
@@ -110,7 +152,7 @@ mod tests {
 
     use devcluster_api::{ClusterState, Condition, PortOffset};
 
-    use super::{initial, read, running_nodes, supervisor, write};
+    use super::{initial, node, read, restarted, running_nodes, supervisor, write};
     use crate::layout::Files;
     use crate::socket_folder::SocketFolder;
 
@@ -140,6 +182,42 @@ mod tests {
         fs::write(files.state(), "{").unwrap();
         let error = read(&files).unwrap_err();
         assert!(error.to_string().contains("cluster reset"), "{error}");
+    }
+
+    #[test]
+    fn restarted_cluster_has_the_same_nodes() {
+        let files = Files::new("/state".into());
+        let mut earlier = state(&files);
+        earlier.remove("2".parse().unwrap());
+        for _ in 0..2 {
+            let id = earlier.next_node().unwrap();
+            let mut added = node(&files, &earlier, id);
+            added.added = true;
+            added.isolated = true;
+            added.pid = Some(7);
+            added.condition = Condition::Running;
+            earlier.insert(added);
+        }
+        earlier.remove("5".parse().unwrap());
+
+        let sockets = SocketFolder::at("/run/x");
+        let again = restarted(&files, &earlier, sockets, "release");
+        let nodes: Vec<_> = again
+            .nodes
+            .iter()
+            .map(|node| (node.id.number(), node.added, node.client_address.port()))
+            .collect();
+        assert_eq!(nodes, [(1, false, 7401), (3, false, 7403), (4, true, 7404)]);
+        assert_eq!(again.nodes[2].peer_address, "unix:/run/x/node-4.sock");
+        assert_eq!(again.nodes[2].condition, Condition::Down);
+        assert!(
+            again
+                .nodes
+                .iter()
+                .all(|node| node.pid.is_none() && !node.isolated)
+        );
+        assert_eq!(again.profile, "release");
+        assert_eq!(again.next_node(), Some("6".parse().unwrap()));
     }
 
     #[test]

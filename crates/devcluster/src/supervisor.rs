@@ -7,29 +7,30 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::net::UnixListener;
 use std::process;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use devcluster_api::{
-    ClusterState, Condition, LinkShape, Links, NodeId, NodeState, Request, Response,
-};
+use devcluster_api::{ClusterState, Condition, Links, NodeId, Request, Response};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::setsid;
 
 use crate::control_socket;
 use crate::event::Event;
+use crate::file_removal::remove_if_there;
 use crate::layout::{Files, Link};
-use crate::link_proxy::LinkProxy;
+use crate::link_set::LinkSet;
 use crate::node_process::NodeProcess;
 use crate::private_files;
 use crate::process_identity::ProcessIdentity;
 use crate::socket_folder::SocketFolder;
 use crate::state;
 use crate::supervised_node;
+
+mod links;
+mod resizing;
 
 /// The command of the program `devcluster` that calls [`run`].
 pub const COMMAND: &str = "supervise";
@@ -43,7 +44,7 @@ pub const STOP_LIMIT: Duration = Duration::from_secs(5);
 struct Supervisor {
     files: Files,
     state: ClusterState,
-    links: BTreeMap<Link, LinkProxy>,
+    links: LinkSet,
     processes: BTreeMap<NodeId, NodeProcess>,
     sender: SyncSender<Event>,
     events: Receiver<Event>,
@@ -65,7 +66,8 @@ pub fn run(files: Files) -> Result<()> {
 impl Supervisor {
     fn start(files: Files) -> Result<Self> {
         let mut state = state::read(&files)?.context("there is no cluster.json")?;
-        SocketFolder::at(&state.socket_folder).check()?;
+        let sockets = SocketFolder::at(&state.socket_folder);
+        sockets.check()?;
         let identity = ProcessIdentity::of(process::id())?;
         state.supervisor_pid = Some(identity.pid);
         state.supervisor_started = Some(identity.started);
@@ -73,10 +75,10 @@ impl Supervisor {
         let (sender, events) = mpsc::sync_channel(EVENTS_MAX);
         // Before any thread starts: all of them inherit the mask, and only one waits.
         watch_signals(sender.clone())?;
-        let links = match state.links {
-            Links::Proxied => start_links(&state)?,
-            Links::Direct => BTreeMap::new(),
-        };
+        let mut links = LinkSet::default();
+        if state.links == Links::Proxied {
+            links.start(&sockets, Link::all(state.ids()))?;
+        }
         let listener = control_socket::bind(&files.control_socket())?;
         let requests = sender.clone();
         thread::Builder::new()
@@ -136,13 +138,14 @@ impl Supervisor {
             Request::ReconnectAll => self.reconnect_all(),
             Request::Shape { node, shape } => self.shape(node, shape),
             Request::Wipe { node } => self.wipe(node),
+            Request::Add => self.add(),
+            Request::Remove { node } => self.remove(node),
         }
     }
 
     fn start_dead(&mut self) -> Result<String> {
-        let nodes: Vec<NodeId> = self.state.nodes.iter().map(|node| node.id).collect();
+        let nodes = self.state.ids();
         let dead: Vec<NodeId> = nodes
-            .into_iter()
             .filter(|node| !self.processes.contains_key(node))
             .collect();
         for node in &dead {
@@ -206,10 +209,7 @@ impl Supervisor {
         if self.process(node)?.is_some() {
             self.stop_all(&[node])?;
         }
-        let data = self.files.data(node);
-        if data.exists() {
-            fs::remove_dir_all(&data).with_context(|| format!("removing {}", data.display()))?;
-        }
+        remove_if_there(&self.files.data(node))?;
         self.start_node(node)?;
         self.record()?;
         Ok(format!(
@@ -218,79 +218,16 @@ impl Supervisor {
         ))
     }
 
-    fn isolate(&mut self, node: NodeId) -> Result<String> {
-        if self.state.links == Links::Direct {
-            bail!("the links of this cluster are direct; none of its nodes can be isolated");
+    fn check_exists(&self, node: NodeId) -> Result<()> {
+        if self.state.ids().all(|other| other != node) {
+            bail!("{}", state::no_such_node(&self.state, node));
         }
-        self.entry(node)?.isolated = true;
-        self.apply_isolation()?;
-        Ok(format!(
-            "node {node} is isolated from the other nodes; `reconnect {node}` connects it again"
-        ))
-    }
-
-    fn shape(&mut self, node: NodeId, shape: Option<LinkShape>) -> Result<String> {
-        if self.state.links == Links::Direct {
-            bail!("the links of this cluster are direct and cannot be slowed down");
-        }
-        self.entry(node)?;
-        for (link, proxy) in &self.links {
-            if link.touches(node) {
-                proxy.shape(shape);
-            }
-        }
-        Ok(match shape {
-            Some(LinkShape {
-                bits_per_second,
-                delay_ms,
-            }) => format!(
-                "each link of node {node} carries {bits_per_second} bits a second, {delay_ms} ms later"
-            ),
-            None => format!("the links of node {node} are as fast as the machine"),
-        })
-    }
-
-    fn reconnect(&mut self, node: NodeId) -> Result<String> {
-        self.entry(node)?.isolated = false;
-        self.apply_isolation()?;
-        Ok(format!("node {node} is connected to the other nodes"))
-    }
-
-    fn reconnect_all(&mut self) -> Result<String> {
-        for entry in &mut self.state.nodes {
-            entry.isolated = false;
-        }
-        self.apply_isolation()?;
-        Ok("every node is connected to the others".to_owned())
-    }
-
-    fn apply_isolation(&mut self) -> Result<()> {
-        let is_down = |link: &Link| {
-            self.state
-                .nodes
-                .iter()
-                .any(|node| node.isolated && link.touches(node.id))
-        };
-        for (link, proxy) in &self.links {
-            if is_down(link) {
-                proxy.disconnect();
-            } else {
-                proxy.reconnect();
-            }
-        }
-        self.record()
-    }
-
-    /// What is known about a node; an error when the cluster has no such node.
-    fn entry(&mut self, node: NodeId) -> Result<&mut NodeState> {
-        let count = self.state.nodes.len();
-        let entry = self.state.nodes.iter_mut().find(|entry| entry.id == node);
-        entry.with_context(|| format!("there is no node {node}; the cluster has {count}"))
+        Ok(())
     }
 
     /// The process of a node, if it has one; an error when the cluster has no such node.
     fn process(&mut self, node: NodeId) -> Result<Option<&mut NodeProcess>> {
-        self.entry(node)?;
+        self.check_exists(node)?;
         Ok(self.processes.get_mut(&node))
     }
 
@@ -401,26 +338,6 @@ impl Supervisor {
 /// Adds a line to the supervisor's log, as long as its disk accepts one.
 fn log_line(line: &str) {
     writeln!(io::stdout(), "{line}").ok();
-}
-
-fn start_links(state: &ClusterState) -> Result<BTreeMap<Link, LinkProxy>> {
-    let sockets = SocketFolder::at(&state.socket_folder);
-    let mut links = BTreeMap::new();
-    for link in Link::all(state.node_count()) {
-        let socket = sockets.link(link);
-        // A supervisor that was killed has left it, and there is no other one.
-        match fs::remove_file(&socket) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("removing {}", socket.display()));
-            }
-            Ok(()) | Err(_) => {}
-        }
-        let listener = UnixListener::bind(&socket)
-            .with_context(|| format!("listening on {}", socket.display()))?;
-        let target = sockets.node(link.to);
-        links.insert(link, LinkProxy::start(listener, target)?);
-    }
-    Ok(links)
 }
 
 fn is_down(node: NodeId) -> String {

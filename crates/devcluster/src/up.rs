@@ -1,8 +1,7 @@
 //! Brings a cluster up: writes its files, starts its supervisor, and waits until it is healthy.
 
 use std::fs;
-use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -18,7 +17,7 @@ use crate::socket_folder::SocketFolder;
 use crate::state;
 use crate::status::{self, Status};
 use crate::supervisor;
-use crate::{lock, logs, node_config, private_files};
+use crate::{lock, logs, node_config, ports, private_files};
 
 const DEFAULT_NODES: u8 = 3;
 
@@ -35,7 +34,8 @@ const LOG_LINES: usize = 10;
 /// What the person requested.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// As many as there are, or three, when not given.
+    /// As many as there are, or three, when not given. An existing cluster has another number only
+    /// after [`crate::resize`].
     pub nodes: Option<u8>,
     /// Where its ports begin.
     pub ports: PortOffset,
@@ -98,39 +98,39 @@ fn start(
         kill_orphans(earlier)?;
     }
     let ports = earlier.map_or(options.ports, |earlier| earlier.port_offset);
-    let earlier_count = earlier.map(ClusterState::node_count);
-    let count = options.nodes.or(earlier_count).unwrap_or(DEFAULT_NODES);
+    let count = options.nodes.unwrap_or(DEFAULT_NODES);
     let programs = build()?;
 
     let begun = Instant::now();
-    refuse_taken_ports(ports, count)?;
+    match earlier {
+        Some(earlier) => refuse_taken_ports(ports, earlier.ids())?,
+        None => refuse_taken_ports(ports, NodeId::all(count))?,
+    }
     private_files::from_now_on();
     copy_programs(files, &programs.folder)?;
     fs::create_dir_all(files.logs()).context("creating the folder of the logs")?;
     let earlier_sockets = earlier.map(|earlier| SocketFolder::at(&earlier.socket_folder));
     let sockets = SocketFolder::prepare(earlier_sockets)?;
-    let mut state = state::initial(files, ports, sockets, count, &programs.profile);
+    let mut state = match earlier {
+        Some(earlier) => state::restarted(files, earlier, sockets, &programs.profile),
+        None => state::initial(files, ports, sockets, count, &programs.profile),
+    };
     state.links = options.links;
-    for node in &state.nodes {
-        let text = node_config::for_node(files, &state, node.id);
-        private_files::write(&files.node_config(node.id), text.as_bytes())?;
-    }
-    let text = node_config::for_clients(&state);
-    private_files::write(&files.client_config(), text.as_bytes())?;
+    node_config::write_all(files, &state)?;
     state::write(&state, files)?;
     start_supervisor(files)?;
     Ok(begun)
 }
 
-/// A cluster keeps its size and ports for as long as it has data.
+/// Starting a cluster again does not change its size or its ports.
 fn refuse_other_shape(state: &ClusterState, options: Options) -> Result<()> {
     let count = state.node_count();
     if let Some(wanted) = options.nodes
         && wanted != count
     {
         bail!(
-            "this cluster has {count} nodes, not {wanted}; \
-             `cargo xtask cluster reset` deletes it with all its messages"
+            "this cluster has {count} nodes, not {wanted}; `cargo xtask cluster add` and `remove` \
+             change that while it is up, and `reset` deletes it with all its messages"
         );
     }
     if state.port_offset != options.ports && options.ports != PortOffset::default() {
@@ -149,23 +149,22 @@ fn kill_orphans(state: &ClusterState) -> Result<()> {
     Ok(())
 }
 
-fn refuse_taken_ports(ports: PortOffset, count: u8) -> Result<()> {
-    for node in NodeId::all(count) {
+fn refuse_taken_ports(ports: PortOffset, nodes: impl Iterator<Item = NodeId>) -> Result<()> {
+    for node in nodes {
         refuse_taken(ports.client_address(node))?;
     }
     Ok(())
 }
 
 fn refuse_taken(address: SocketAddr) -> Result<()> {
-    match TcpListener::bind(address) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::AddrInUse => bail!(
+    if ports::is_taken(address)? {
+        bail!(
             "port {} is taken by another program; stop that program, or start the cluster with \
              `--port-offset 1000`",
             address.port()
-        ),
-        Err(error) => Err(error).with_context(|| format!("listening on {address}")),
+        );
     }
+    Ok(())
 }
 
 /// Copies what will run, so that a later build does not change a running cluster.

@@ -7,7 +7,7 @@ use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,7 +20,10 @@ use tempfile::TempDir;
 use devcluster::layout::Files;
 use devcluster::socket_folder::SocketFolder;
 use devcluster::state;
-use devcluster_api::PortOffset;
+use devcluster_api::{ClusterState, PortOffset};
+
+#[path = "supervisor/resizing.rs"]
+mod resizing;
 
 /// Long enough for anything that happens at all on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -44,6 +47,11 @@ struct Cluster {
 impl Cluster {
     /// Starts a supervisor of two nodes; their programs listen on no port.
     fn start() -> Self {
+        Self::start_changed(|_| {})
+    }
+
+    /// The same with another state.
+    fn start_changed(change: impl FnOnce(&mut ClusterState)) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let folder = temporary.path().to_owned();
         let files = Files::new(folder.clone());
@@ -56,22 +64,13 @@ impl Cluster {
         let sockets = folder.join("sockets");
         private_file::create_folder(&sockets).unwrap();
         let sockets = SocketFolder::at(sockets);
-        let state = state::initial(&files, PortOffset::default(), sockets, 2, "debug");
+        let mut state = state::initial(&files, PortOffset::default(), sockets, 2, "debug");
+        change(&mut state);
         state::write(&state, &files).unwrap();
-        // Its files are private although its parent's umask is open.
-        let supervisor = Command::new("sh")
-            .args(["-c", "umask 0 && exec \"$0\" \"$@\""])
-            .arg(env!("CARGO_BIN_EXE_devcluster"))
-            .arg("supervise")
-            .arg(&folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
         let cluster = Self {
             _temporary: temporary,
+            supervisor: supervise(&folder),
             folder,
-            supervisor,
         };
         wait_until("both nodes run", || {
             cluster.conditions() == ["running", "running"]
@@ -116,6 +115,10 @@ impl Cluster {
         serde_json::from_str(&answer).unwrap()
     }
 
+    fn files(&self) -> Files {
+        Files::new(self.folder.clone())
+    }
+
     #[track_caller]
     fn send(&self, command: &str, node: u8) {
         let answer = self.request(command, node);
@@ -145,6 +148,19 @@ impl Drop for Cluster {
             self.supervisor.wait().ok();
         }
     }
+}
+
+/// Its files are private although its parent's umask is open.
+fn supervise(folder: &Path) -> Child {
+    Command::new("sh")
+        .args(["-c", "umask 0 && exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_devcluster"))
+        .arg("supervise")
+        .arg(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 /// The state letter of a process, `None` when it is gone or not reaped yet.
@@ -203,7 +219,7 @@ fn requests_are_carried_out() {
     let refusal = cluster.request("kill", 3);
     assert_eq!(
         refusal,
-        json!({"ok": false, "message": "there is no node 3; the cluster has 2"})
+        json!({"ok": false, "message": "there is no node 3; the nodes are 1, 2"})
     );
     cluster.finish(Signal::SIGTERM);
 }

@@ -25,6 +25,7 @@ pub fn cluster_state(folder: &Path, client_addresses: &[&str]) -> ClusterState {
         started: None,
         data_directory: folder.join(format!("node-{id}")),
         log: folder.join(format!("node-{id}.log")),
+        added: false,
     };
     let ids = NodeId::all(u8::MAX);
     ClusterState {
@@ -35,6 +36,7 @@ pub fn cluster_state(folder: &Path, client_addresses: &[&str]) -> ClusterState {
         supervisor_started: None,
         control_socket: folder.join("supervisor.sock"),
         socket_folder: folder.to_owned(),
+        highest_node: 0,
         client_config: folder.join("cluster.toml"),
         nodes: ids.zip(client_addresses).map(node).collect(),
     }
