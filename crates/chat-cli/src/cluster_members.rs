@@ -107,6 +107,19 @@ pub(crate) async fn replace(
     wanted: &ReplaceMember,
 ) -> Result<ExitCode, Failure> {
     let mut operator = operator(context)?;
+    let status = operator
+        .leader_status(Instant::now() + context.deadline)
+        .await?;
+    let is_member = status
+        .membership
+        .iter()
+        .any(|member| member.node_id == wanted.old);
+    if !is_member && wanted.old > status.highest_member_id {
+        return Err(Failure::Rejected(format!(
+            "node {} is not a member",
+            wanted.old
+        )));
+    }
     let joins = AddMember {
         node: wanted.node.clone(),
         no_wait: false,
@@ -152,7 +165,7 @@ pub(crate) async fn update(
 }
 
 /// Calls to the nodes whose peer addresses are known.
-fn operator(context: &Context) -> Result<Operator, Failure> {
+pub(crate) fn operator(context: &Context) -> Result<Operator, Failure> {
     let nodes = context.node_list.nodes.iter();
     let known: Vec<(u64, String)> = nodes
         .filter_map(|node| Some((node.id?, node.peer_address.clone()?)))

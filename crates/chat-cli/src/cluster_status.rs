@@ -32,15 +32,13 @@ fn summary(view: &View) -> String {
 
 /// The current view of the cluster.
 async fn current_view(context: &Context) -> Result<View, Failure> {
-    let reports = context.named_client()?.status(REPORT_TIMEOUT).await;
+    let client = context.client()?;
+    let mut reports = client.status(REPORT_TIMEOUT).await;
+    if client.addresses().len() > reports.len() {
+        // Members that were not named.
+        reports = client.status(REPORT_TIMEOUT).await;
+    }
     Ok(View::new(&context.node_list.nodes, &reports))
-}
-
-/// The current leader.
-pub(crate) async fn leader(context: &Context) -> Result<u64, Failure> {
-    let view = current_view(context).await?;
-    let problem = || Failure::Unavailable(format!("no node leads now: {}", view.summary));
-    view.leader.ok_or_else(problem)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chat_client::TransferError;
 use serde_json::json;
 
-use crate::cluster_status;
+use crate::cluster_members;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::progress::waiting;
@@ -16,24 +16,15 @@ use crate::progress::waiting;
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(context: &Context) -> Result<ExitCode, Failure> {
-    let leader = cluster_status::leader(context).await?;
-    let address = context
-        .node_list
-        .nodes
-        .iter()
-        .find(|node| node.id == Some(leader))
-        .and_then(|node| node.peer_address.as_deref())
-        .ok_or_else(|| {
-            Failure::Usage(format!(
-                "the peer address of node {leader} is not known; name a file that contains it with \
-                 --config"
-            ))
-        })?;
+    let deadline = Instant::now() + context.deadline;
+    let (leader, address) = cluster_members::operator(context)?
+        .leader_address(deadline.into())
+        .await?;
     let failed = |what: String| {
         Failure::Unavailable(format!("node {leader} did not transfer leadership: {what}"))
     };
     let started = Instant::now();
-    let transfer = chat_client::transfer_leadership(address, TRANSFER_TIMEOUT);
+    let transfer = chat_client::transfer_leadership(&address, TRANSFER_TIMEOUT);
     let next = waiting("transferring leadership", transfer)
         .await
         .map_err(|error| match error {

@@ -13,7 +13,7 @@ use crate::client::ChatClient;
 use crate::node_pool::{Node, NodePool, lock};
 use crate::node_status::{Member, NodeStatus};
 
-/// Nodes of a client at most, named and found; a cluster has at most 7.
+/// Nodes of a client at most, named and found; far more than a cluster usually has.
 const NODES_MAX: usize = 32;
 
 impl ChatClient {

@@ -74,6 +74,13 @@ pub enum OperatorError {
     Unknown(String),
 }
 
+/// The leader as it answered.
+struct Found {
+    address: String,
+    client: ClusterClient<Channel>,
+    status: NodeStatus,
+}
+
 /// Calls operators' functions of a cluster.
 #[derive(Clone, Debug)]
 pub struct Operator {
@@ -97,8 +104,20 @@ impl Operator {
     ///
     /// No leader was found until `deadline`.
     pub async fn leader_status(&mut self, deadline: Instant) -> Result<NodeStatus, OperatorError> {
-        let (_, status) = self.find_leader(deadline).await?;
-        Ok(status)
+        Ok(self.find_leader(deadline).await?.status)
+    }
+
+    /// The leader, and where operators call it.
+    ///
+    /// # Errors
+    ///
+    /// No leader was found until `deadline`.
+    pub async fn leader_address(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<(u64, String), OperatorError> {
+        let found = self.find_leader(deadline).await?;
+        Ok((found.status.node_id, found.address))
     }
 
     /// Changes the members, and returns the index of the entry that does it once that is committed; `None` if
@@ -116,9 +135,10 @@ impl Operator {
         loop {
             let found = self.find_leader(deadline).await;
             let refused = match found {
-                Ok((mut client, _)) => {
+                Ok(Found { mut client, .. }) => {
                     let mut request = Request::new(wire_request(change));
-                    request.set_timeout(CALL_TIMEOUT);
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    request.set_timeout(CALL_TIMEOUT.min(left));
                     match client.change_members(request).await {
                         Ok(response) => {
                             let index = response.into_inner().index;
@@ -131,10 +151,11 @@ impl Operator {
                 Err(error) => return Err(error),
             };
             match refused.code() {
-                Code::InvalidArgument => return Err(OperatorError::Rejected(reason(&refused))),
+                Code::InvalidArgument | Code::Unimplemented => {
+                    return Err(OperatorError::Rejected(reason(&refused)));
+                }
                 // Not now, or another node leads.
                 Code::Aborted | Code::FailedPrecondition => {}
-                Code::Unimplemented => return Err(OperatorError::Rejected(reason(&refused))),
                 // The call may have reached the leader.
                 _ => may_be_done = true,
             }
@@ -150,26 +171,31 @@ impl Operator {
     }
 
     /// Asks the nodes who leads, until one of them does.
-    async fn find_leader(
-        &mut self,
-        deadline: Instant,
-    ) -> Result<(ClusterClient<Channel>, NodeStatus), OperatorError> {
+    async fn find_leader(&mut self, deadline: Instant) -> Result<Found, OperatorError> {
         loop {
             let mut problem = "no peer address of a node is known".to_owned();
-            let mut asked: Vec<u64> = Vec::new();
+            let mut asked: Vec<String> = Vec::new();
             while let Some((node, address)) = self.next_to_ask(&asked) {
-                asked.push(node);
+                asked.push(address.clone());
                 let (client, status) = match report(&address).await {
                     Ok(answer) => answer,
-                    Err(OperatorError::NotDone(reason)) => {
-                        problem = format!("node {node}: {reason}");
+                    Err(error @ OperatorError::InvalidAddress { .. })
+                        if self.given.get(&node) == Some(&address) =>
+                    {
+                        return Err(error);
+                    }
+                    Err(error) => {
+                        problem = format!("node {node}: {error}");
                         continue;
                     }
-                    Err(error) => return Err(error),
                 };
                 self.learn_from(&status);
                 if status.role == "leader" {
-                    return Ok((client, status));
+                    return Ok(Found {
+                        address,
+                        client,
+                        status,
+                    });
                 }
                 problem = format!("node {node} does not lead, and knows no leader that answers");
             }
@@ -180,10 +206,10 @@ impl Operator {
         }
     }
 
-    /// The next node that was not asked, with its address.
-    fn next_to_ask(&self, asked: &[u64]) -> Option<(u64, String)> {
+    /// The next address that was not asked, with its node. A node that has moved is at the one that others name.
+    fn next_to_ask(&self, asked: &[String]) -> Option<(u64, String)> {
         let mut known = self.given.iter().chain(&self.named);
-        let next = known.find(|(node, _)| !asked.contains(node));
+        let next = known.find(|(_, address)| !asked.contains(address));
         next.map(|(node, address)| (*node, address.clone()))
     }
 
@@ -191,8 +217,7 @@ impl Operator {
     fn learn_from(&mut self, status: &NodeStatus) {
         for member in &status.membership {
             let address = &member.peer_address;
-            let is_given = self.given.contains_key(&member.node_id);
-            if !is_given && !address.is_empty() && !address.contains(OF_ONE_NODE) {
+            if !address.is_empty() && !address.contains(OF_ONE_NODE) {
                 self.named.insert(member.node_id, address.clone());
             }
         }

@@ -308,8 +308,10 @@ pub struct ReplicaStatus {
     pub counted_voters: Vec<NodeId>,
     /// How many voters must agree; 0 before the bootstrap.
     pub quorum: usize,
-    /// The cluster's voters, where known.
+    /// The newest members, where known.
     pub membership: Option<Membership>,
+    /// The committed ones, as far as this node knows.
+    pub committed_membership: Option<Membership>,
     /// Terms that this node began to lead since it started.
     pub elections_won: u64,
     /// The time of this status.

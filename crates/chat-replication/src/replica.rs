@@ -258,6 +258,7 @@ impl<F: MakeReply> Replica<F> {
             quorum: self.node.quorum(),
             followers: self.node.followers(),
             membership: self.node.membership().cloned(),
+            committed_membership: self.node.membership_at(self.node.commit_index()).cloned(),
             elections_won: self.elections_won,
             at: self.now,
         }

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chat_consensus::{
-    Config, Envelope, Header, LogIndex, NodeId, RequestId, StorageId, Stored, Time, Timing,
+    Config, Envelope, Header, LogIndex, MembershipEdit, NodeAddresses, NodeId, RequestId,
+    StorageId, Stored, Time, Timing,
 };
 use chat_replication::{
-    Effect, Event, Limits, PeerReply, PeerRequest, PreparationId, Prepared, ProposalTicket,
-    ProposeError, ProposeOutcome, Proposed, ReadError, ReadTicket, Refusal, Replica, Start,
+    Effect, Event, Limits, MembersTicket, PeerReply, PeerRequest, PreparationId, Prepared,
+    ProposalTicket, ProposeError, ProposeOutcome, Proposed, ReadError, ReadTicket, Refusal,
+    Replica, Start,
 };
 
 type Completed = (ProposalTicket, Result<Proposed, ProposeError>);
@@ -294,6 +296,12 @@ fn forwarded_request_beyond_the_limit_is_refused_before_it_is_prepared() {
     let mut limits = Limits::default();
     limits.command_bytes_max = 100;
     let mut alone = Alone::start(limits);
+    let addresses = NodeAddresses {
+        peer: "peer".into(),
+        client: "".into(),
+    };
+    let add = MembershipEdit::Add(NodeId(2), addresses);
+    alone.happens(Event::ChangeMembers(MembersTicket(1), add));
     let membership = alone.replica.node().membership().expect("it leads").clone();
     for (bytes, is_refused) in [(100, false), (101, true)] {
         let header = Header {

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use devcluster_api::{ClusterState, NodeId, NodeState, Request};
+use serde::Deserialize;
 
 use crate::layout::Files;
 use crate::{control_client, lock, node_config, state};
@@ -61,13 +62,35 @@ pub fn remove(files: &Files, node: NodeId) -> Result<()> {
     let status = remove_command(files, node)
         .status()
         .context("starting `chat cluster remove`")?;
-    if !status.success() {
+    if !status.success() && !never_joined(files, &state, node)? {
         bail!(
             "node {node} was not stopped and keeps its data; `cargo xtask cluster remove {node}` \
              tries it again"
         );
     }
     request_removal(files, node)
+}
+
+/// Whether a node that was started to join certainly is none of the members, and never was.
+fn never_joined(files: &Files, state: &ClusterState, node: NodeId) -> Result<bool> {
+    let entry = state.nodes.iter().find(|entry| entry.id == node);
+    if entry.is_none_or(|entry| !entry.added) {
+        return Ok(false);
+    }
+    let output = Command::new(files.program("chat"))
+        .args(["cluster", "members", "-o", "json", "--config"])
+        .arg(files.client_config())
+        .output()
+        .context("starting `chat cluster members`")?;
+    let members: Option<Members> = serde_json::from_slice(&output.stdout).ok();
+    Ok(members.is_some_and(|members| members.highest_id < u64::from(node.number())))
+}
+
+/// The part of `chat cluster members -o json` that we need.
+#[derive(Deserialize)]
+struct Members {
+    /// No node with a higher id ever was a member.
+    highest_id: u64,
 }
 
 /// Lets the supervisor start a node; returns it with the state of the cluster after that.

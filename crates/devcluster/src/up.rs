@@ -136,6 +136,15 @@ fn refuse_other_shape(state: &ClusterState, options: Options) -> Result<()> {
     if state.port_offset != options.ports && options.ports != PortOffset::default() {
         bail!("this cluster has other ports; `cargo xtask cluster reset` deletes it first");
     }
+    if state.links != options.links && state.nodes.iter().any(|node| node.added) {
+        bail!(
+            "the nodes of this cluster know each other by {}, as it was started before a node was added",
+            match state.links {
+                Links::Direct => "direct links; use --direct-links",
+                Links::Proxied => "links that can be isolated; leave out --direct-links",
+            }
+        );
+    }
     Ok(())
 }
 

@@ -39,6 +39,9 @@ pub(super) fn coloured_summary(view: &View) -> String {
 }
 
 fn node_health(node: &NodeView) -> &'static str {
+    if node.member == Some(false) {
+        return "left";
+    }
     match (node.reachable, node.voter, &node.error) {
         (false, _, _) => "down",
         (true, _, Some(_)) => "stale",

@@ -118,6 +118,7 @@ fn json_fields_are_stable() {
               "uptime_ms": 252000,
               "version": "0.1.0",
               "voter": true,
+              "member": null,
               "error": null
             },
             {
@@ -139,6 +140,7 @@ fn json_fields_are_stable() {
               "uptime_ms": 252000,
               "version": "0.1.0",
               "voter": true,
+              "member": null,
               "error": null
             }
           ]
@@ -287,4 +289,40 @@ fn silent_node_has_the_unused_id() {
     let view = view([None, Some(node(1, "follower", 7)), None]);
     let ids: Vec<u64> = view.nodes.iter().map(|node| node.id).collect();
     assert_eq!(ids, [2, 1, 3]);
+}
+
+/// The nodes that a person named may be others than those of the cluster.
+#[test]
+fn node_that_left_is_shown_and_is_no_problem() {
+    let members = [1, 2, 4].map(|node_id| chat_client::MemberReport {
+        node_id,
+        is_voter: Some(true),
+        client_address: String::new(),
+        peer_address: String::new(),
+    });
+    let followers = [follower(2, true, 1204, 38), follower(4, true, 1204, 40)];
+    let leading = NodeStatus {
+        membership: members.to_vec(),
+        ..leader(7, &followers)
+    };
+    let removed = NodeStatus {
+        voter_ids: vec![1, 2, 4],
+        ..node(3, "removed", 7)
+    };
+    let joined = NodeStatus {
+        voter_ids: vec![1, 2, 4],
+        ..node(4, "follower", 7)
+    };
+    let view = view([
+        Some(leading),
+        Some(node(2, "follower", 7)),
+        Some(removed),
+        Some(joined),
+    ]);
+    assert_eq!(view.health, Health::Healthy);
+    let summary = "cluster healthy: 3 of 3 nodes up, tolerates 1 more failure · leader n1 (term 7)";
+    assert_eq!(view.summary, summary);
+    let members: Vec<_> = view.nodes.iter().map(|node| node.member).collect();
+    assert_eq!(members, [true, true, false, true].map(Some));
+    assert!(table::draw(&view).contains("removed   left"));
 }

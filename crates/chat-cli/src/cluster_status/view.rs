@@ -64,6 +64,8 @@ pub(crate) struct NodeView {
     pub(crate) uptime_ms: Option<u64>,
     pub(crate) version: Option<String>,
     pub(crate) voter: Option<bool>,
+    /// Whether it belongs to the cluster, as the leader says.
+    pub(crate) member: Option<bool>,
     pub(crate) error: Option<String>,
 }
 
@@ -96,9 +98,12 @@ impl View {
         let nodes: Vec<NodeView> = reports
             .iter()
             .zip(ids)
-            .map(|(report, id)| match &report.status {
-                Ok(answer) => answered(report, answer, leader),
-                Err(error) => silent(report, id, error, leader),
+            .map(|(report, id)| NodeView {
+                member: leader.and_then(|leader| is_member(leader, id)),
+                ..match &report.status {
+                    Ok(answer) => answered(report, answer, leader),
+                    Err(error) => silent(report, id, error, leader),
+                }
             })
             .collect();
         let quorum = quorum(&answers, leader, nodes.len());
@@ -172,6 +177,7 @@ fn answered(report: &NodeReport, answer: &NodeStatus, leader: Option<&NodeStatus
         uptime_ms: Some(whole_milliseconds(answer.uptime)),
         version: Some(answer.version.clone()),
         voter: Some(voter && !(answer.role == LEARNER || is_uninitialized(&answer.role))),
+        member: None,
         error: stale,
     }
 }
@@ -193,6 +199,13 @@ fn silent(report: &NodeReport, id: u64, error: &str, leader: Option<&NodeStatus>
         error: Some(error.to_owned()),
         ..NodeView::default()
     }
+}
+
+/// Servers of before do not report who is a member.
+fn is_member(leader: &NodeStatus, id: u64) -> Option<bool> {
+    let members = &leader.membership;
+    let is_known = members.iter().any(|member| member.is_voter.is_some());
+    is_known.then(|| members.iter().any(|member| member.node_id == id))
 }
 
 fn follower(leader: &NodeStatus, id: u64) -> Option<&FollowerStatus> {
@@ -236,6 +249,11 @@ fn health(
     quorum: usize,
     awaited: &[String],
 ) -> (Health, String) {
+    // What left the cluster, or has not joined it, is shown and is no problem.
+    let nodes: Vec<&NodeView> = nodes
+        .iter()
+        .filter(|node| node.member != Some(false))
+        .collect();
     let reachable = nodes.iter().filter(|node| node.reachable).count();
     let voters = nodes
         .iter()
@@ -243,7 +261,7 @@ fn health(
         .count();
     let up = format!("{reachable} of {} nodes up", nodes.len());
     let Some(leader) = leader else {
-        let has_no_data = |node: &&NodeView| node.role.as_deref().is_some_and(is_uninitialized);
+        let has_no_data = |node: &&&NodeView| node.role.as_deref().is_some_and(is_uninitialized);
         let uninitialized = nodes.iter().filter(has_no_data).count();
         let reason = if voters >= quorum {
             "no leader yet".to_owned()
@@ -266,7 +284,7 @@ fn health(
         1 => "1 more failure".to_owned(),
         spare => format!("{spare} more failures"),
     };
-    let problems: Vec<String> = nodes.iter().filter_map(problem).collect();
+    let problems: Vec<String> = nodes.iter().filter_map(|node| problem(node)).collect();
     if problems.is_empty() {
         (
             Health::Healthy,

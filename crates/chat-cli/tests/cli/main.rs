@@ -257,7 +257,7 @@ async fn operator_commands_have_their_exit_codes() {
         (&json!("healthy"), &json!(1))
     );
     let unknown = expect![[r"
-        chat: the peer address of node 1 is not known; name a file that contains it with --config
+        chat: no peer address of a node is known; name a file that contains them with --config
     "]];
     operator.fails(&["cluster", "transfer"], "", 2, &unknown);
     let file = operator.home.path().join("cluster.toml");

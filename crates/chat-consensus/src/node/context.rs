@@ -226,9 +226,11 @@ impl NodeContext {
                 .any(|members| members.names(node))
     }
 
-    /// Whether `node` left the cluster, which is committed: it never returns (R19).
+    /// Whether `node` left the cluster, which is committed: it never returns (R19). What is behind a hole need not
+    /// be committed (R24).
     pub(super) fn has_removed(&self, node: NodeId) -> bool {
         let committed = self.membership_at(self.commit_index);
+        let committed = committed.filter(|_| self.commit_index >= self.log.base().index);
         committed.is_some_and(|members| members.has_removed(node))
     }
 

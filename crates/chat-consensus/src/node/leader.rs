@@ -245,7 +245,7 @@ impl Leader {
         let awaited = context.previous_membership().is_some();
         let is_first = context.commit_index < self.term_start;
         context.raise_commit_index(index);
-        if awaited {
+        if awaited && context.previous_membership().is_none() {
             self.forget_removed(context);
         }
         self.note_commit_awaited(context, true);

@@ -35,4 +35,5 @@ pub(super) struct Watch {
     pub(super) silent: BTreeSet<NodeId>,
     pub(super) returned_at: Option<Time>,
     pub(super) changed_at: Option<Time>,
+    pub(super) refused_at: Option<Time>,
 }

@@ -17,6 +17,9 @@ const NOTED_SILENCE: u32 = 10;
 /// Nothing is changed within this time of a voter's return.
 const PAUSE_AFTER_RETURN: Duration = Duration::from_secs(10);
 
+/// A change that was refused is not requested again before.
+const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(5);
+
 /// Two changes are at least this far apart, or `dead_after` if that is shorter.
 const PAUSE_BETWEEN_CHANGES: Duration = Duration::from_secs(60);
 
@@ -58,11 +61,13 @@ impl<F: MakeReply> Replica<F> {
         let is_soon = |at: Option<Time>, pause| at.is_some_and(|at| now.since(at) < pause);
         if is_soon(self.watch.returned_at, PAUSE_AFTER_RETURN)
             || is_soon(self.watch.changed_at, pause)
+            || is_soon(self.watch.refused_at, PAUSE_AFTER_REFUSAL)
         {
             return Ok(());
         }
-        if let Ok(Some(_)) = self.change_members(&MembershipEdit::Demote(dead))? {
-            self.watch.changed_at = Some(now);
+        match self.change_members(&MembershipEdit::Demote(dead))? {
+            Ok(_) => self.watch.changed_at = Some(now),
+            Err(_) => self.watch.refused_at = Some(now),
         }
         Ok(())
     }

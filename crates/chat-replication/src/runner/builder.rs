@@ -160,6 +160,7 @@ impl<L: LogStore, T: Transport, P: Prepare> Builder<L, T, P> {
     pub async fn start(self, machine: impl StateMachine) -> Result<Handle, StartError> {
         let config = self.configuration()?;
         limits_check::check(&self.limits)?;
+        self.check_autopilot()?;
         let group: GroupName = self.group.parse().map_err(|problem| StartError::Setting {
             setting: "group",
             problem: Box::new(problem),
@@ -190,6 +191,22 @@ impl<L: LogStore, T: Transport, P: Prepare> Builder<L, T, P> {
             autopilot: self.autopilot,
         };
         start(settings, (self.log, connect), machine, self.prepare).await
+    }
+
+    /// With fewer than three voters the next failure ends everything, and a pause must not count as death.
+    fn check_autopilot(&self) -> Result<(), StartError> {
+        let shortest = self.timing.election_timeout * 10;
+        let problem = match self.autopilot {
+            Some(autopilot) if autopilot.min_voters < 3 => "min_voters is below 3",
+            Some(autopilot) if autopilot.dead_after < shortest => {
+                "dead_after is shorter than ten election timeouts"
+            }
+            _ => return Ok(()),
+        };
+        Err(StartError::Setting {
+            setting: "autopilot",
+            problem: problem.into(),
+        })
     }
 
     fn configuration(&self) -> Result<Config, StartError> {

@@ -26,6 +26,7 @@ use crate::runner::log_report::log_report;
 use crate::runner::log_store::ReadLimits;
 use crate::runner::log_task::{LastRecord, LogRead, LogTask, LogTaskEnded};
 use crate::runner::loop_event::{ChangeClient, LoopEvent, Responder, Taking};
+use crate::runner::member_status::MemberStatus;
 use crate::runner::not_taken::not_taken;
 use crate::runner::peer_calls::PeerCalls;
 use crate::runner::prepare::{LeaderContext, Preparation, Prepare};
@@ -63,6 +64,8 @@ pub(super) struct Workers<L> {
 #[derive(Clone, Debug)]
 pub(super) struct Publishes {
     pub(super) leadership: watch::Sender<Leadership>,
+    /// The newest members.
+    pub(super) members: watch::Sender<Arc<Vec<MemberStatus>>>,
     /// Why the replica stopped, as soon as it has.
     pub(super) stopped: watch::Sender<Option<StopReason>>,
     /// Whether the log and the state machine are closed too, or are waited for no longer.

@@ -17,6 +17,7 @@ use crate::peer_message::{PeerReply, PeerRequest};
 use crate::runner::grpc::PeerService;
 use crate::runner::leadership::Leadership;
 use crate::runner::loop_event::{LoopEvent, Room};
+use crate::runner::member_status::MemberStatus;
 use crate::runner::peer_receiver::{NoReply, PeerReceiver};
 use crate::runner::prepare::ensure_linearizable;
 #[cfg(feature = "grpc")]
@@ -39,6 +40,7 @@ pub(super) struct Parts {
     pub(super) command_bytes_max: usize,
     pub(super) storage: StorageId,
     pub(super) leadership: watch::Receiver<Leadership>,
+    pub(super) members: watch::Receiver<Arc<Vec<MemberStatus>>>,
     pub(super) stopped: watch::Receiver<Option<StopReason>>,
     pub(super) closed: watch::Receiver<bool>,
 }
@@ -125,6 +127,12 @@ impl Handle {
         *self.parts.leadership.borrow()
     }
 
+    /// Who belongs to the cluster, as far as this node knows, in ascending order; empty before the cluster is
+    /// formed.
+    pub fn members(&self) -> Arc<Vec<MemberStatus>> {
+        Arc::clone(&self.parts.members.borrow())
+    }
+
     /// Every change of [`Handle::leadership`].
     pub fn watch_leadership(&self) -> watch::Receiver<Leadership> {
         self.parts.leadership.clone()
@@ -169,11 +177,12 @@ impl Handle {
         deadline: Instant,
     ) -> Result<Option<u64>, ChangeMembersError> {
         let change = async {
-            let done = self.request_change(edit.clone()).await?;
-            if let Some(index) = done {
-                return Ok(Some(index.0));
+            match self.request_change(edit.clone()).await {
+                Ok(Some(index)) => return Ok(Some(index.0)),
+                // A leader that was deposed may not know better: it is confirmed, and then looks again.
+                Ok(None) | Err(ChangeMembersError::Impossible(_)) => {}
+                Err(error) => return Err(error),
             }
-            // A leader that was deposed may not know better: it is confirmed, and then looks again.
             let confirmed = self.ensure_linearizable(deadline).await;
             confirmed.map_err(|_late| ChangeMembersError::NotConfirmed)?;
             let done = self.request_change(edit.clone()).await?;
@@ -202,15 +211,7 @@ impl Handle {
     ///
     /// The replica has stopped.
     pub async fn transfer_leadership(&self) -> Result<(), StopReason> {
-        if self
-            .status()
-            .await?
-            .members
-            .iter()
-            .filter(|member| member.voter)
-            .count()
-            > 1
-        {
+        if self.members().len() > 1 {
             let event = LoopEvent::Event(Event::TransferLeadership);
             if self.parts.receiver.events.send(event).await.is_err() {
                 return Err(self.stopped().await);

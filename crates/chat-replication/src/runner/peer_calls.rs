@@ -56,6 +56,8 @@ struct Peer<L> {
     links: Vec<(String, Arc<L>)>,
     /// Which one is called; counts on when a call has failed.
     current: AtomicUsize,
+    /// The place of the one that answered last, or a number that is none's.
+    answered: AtomicUsize,
     protocol_calls: Semaphore,
     forwarded_calls: Semaphore,
     redialling: AtomicBool,
@@ -123,8 +125,15 @@ impl<L: PeerLink> PeerCalls<L> {
         calls
     }
 
-    /// Other members are the newest or the committed ones.
-    pub(super) fn set_members(&mut self, own: NodeId, members: [Option<&Membership>; 2]) {
+    /// Other members are the newest or the committed ones. Nodes that are none, but for the `leader` that is
+    /// followed, are called where the configuration says, if at all.
+    pub(super) fn set_members(
+        &mut self,
+        own: NodeId,
+        leader: Option<NodeId>,
+        members: [Option<&Membership>; 2],
+    ) {
+        let before = std::mem::take(&mut self.addresses.of_members);
         self.addresses.of_members = members.map(|members| {
             let addresses = members.into_iter().flat_map(|members| &members.addresses);
             let others = addresses.filter(|(node, _)| **node != own);
@@ -135,7 +144,12 @@ impl<L: PeerLink> PeerCalls<L> {
         let is_member =
             |node: &NodeId| members.iter().flatten().any(|members| members.names(*node));
         if members.iter().any(Option::is_some) {
-            self.addresses.announced.retain(|node, _| is_member(node));
+            let newest = &self.addresses.of_members[0];
+            // What a node said before an operator said otherwise is older.
+            let is_newer = |node: &NodeId| newest.get(node) == before[0].get(node);
+            let is_kept =
+                |node: &NodeId| is_member(node) && is_newer(node) || leader == Some(*node);
+            self.addresses.announced.retain(|node, _| is_kept(node));
         }
         let [newest, committed] = &self.addresses.of_members;
         let nodes = newest
@@ -201,6 +215,7 @@ impl<L: PeerLink> PeerCalls<L> {
                 node,
                 links,
                 current: AtomicUsize::new(0),
+                answered: AtomicUsize::new(usize::MAX),
                 protocol_calls: Semaphore::new(PROTOCOL_CALLS_MAX),
                 forwarded_calls: Semaphore::new(FORWARDED_CALLS_MAX),
                 redialling: AtomicBool::new(false),
@@ -245,12 +260,16 @@ async fn call<L: PeerLink>(
     let called = tokio::time::timeout(timeout, link.call(request)).await;
     // A replica that has stopped receives nothing more.
     match called {
-        Ok(Ok(reply)) => drop(events.send(LoopEvent::Event(Event::Reply(reply))).await),
+        Ok(Ok(reply)) => {
+            let place = number % peer.links.len();
+            peer.answered.store(place, Ordering::Relaxed);
+            drop(events.send(LoopEvent::Event(Event::Reply(reply))).await);
+        }
         Ok(Err(error)) => {
             tracing::debug!(peer = peer.node.0, error = error.as_ref(), "call failed");
             peer.try_next(number);
             drop(events.send(failed).await);
-            redial(&peer, link, &events).await;
+            redial(&peer, &events).await;
         }
         Err(_late) => {
             peer.try_next(number);
@@ -259,15 +278,17 @@ async fn call<L: PeerLink>(
     }
 }
 
-/// The call ended without an answer and before its deadline: is the peer gone? Only if it is called at one
-/// address, and refused there: at another one it may run.
-async fn redial<L: PeerLink>(peer: &Peer<L>, link: &Arc<L>, events: &mpsc::Sender<LoopEvent>) {
+/// The call ended without an answer and before its deadline: is the peer gone? It is where it answered last; if it
+/// never did, anywhere.
+async fn redial<L: PeerLink>(peer: &Peer<L>, events: &mpsc::Sender<LoopEvent>) {
     if peer.redialling.swap(true, Ordering::Relaxed) {
         return;
     }
-    let mut refused = link.is_refused().await;
-    for (_, other) in &peer.links {
-        refused = refused && (Arc::ptr_eq(other, link) || other.is_refused().await);
+    let answered = peer.links.get(peer.answered.load(Ordering::Relaxed));
+    let asked = answered.map_or(peer.links.as_slice(), std::slice::from_ref);
+    let mut refused = true;
+    for (_, link) in asked {
+        refused = refused && link.is_refused().await;
     }
     if refused {
         let refused = Event::ConnectionRefused(peer.node);

@@ -18,8 +18,8 @@ use crate::runner::log_task::LogTask;
 use crate::runner::peer_calls::{Connect, PeerCalls};
 use crate::runner::peer_receiver::PeerReceiver;
 use crate::runner::prepare::{LeaderContext, Prepare};
-use crate::runner::restoring::{begin_again, check_state, open_snapshots, restore};
-use crate::runner::snapshot_task::SnapshotTask;
+use crate::runner::restoring::{Restored, begin_again, check_state, open_snapshots, restore};
+use crate::runner::snapshot_task::{SnapshotTask, Snapshots};
 use crate::runner::start_error::StartError;
 use crate::runner::state_machine::StateMachine;
 use crate::runner::timing::Timing;
@@ -58,14 +58,7 @@ pub(super) async fn start<L: PeerLink>(
     let mut snapshots = open_snapshots(directory).await?;
     let (log, restored) = restore(log, &stored, &mut machine, &mut snapshots).await?;
     let storage = stored.storage;
-    let started = Start {
-        snapshots: snapshots.store.kept(),
-        partial: snapshots.download.progress(),
-        log_bytes: restored.log_bytes,
-        log_age: restored.log_age,
-        autopilot: settings.autopilot,
-        ..Start::new(random_seed(), Time(0), settings.limits)
-    };
+    let started = start_of(&settings, &snapshots, &restored);
     log_if_empty(&stored, &settings.config);
     let replica = Replica::new(settings.config, stored, restored.applied.index, started);
     let (sender, incoming) = mpsc::channel(INCOMING_MAX);
@@ -79,28 +72,30 @@ pub(super) async fn start<L: PeerLink>(
         reader,
         directory,
     };
-    let members = KnownMembers::new(log.amnesia());
+    let known = KnownMembers::new(log.amnesia());
     let timeout = settings.timing.election_timeout;
-    let peers = PeerCalls::new(connect, settings.others, timeout, &sender);
     let workers = Workers {
         log: LogTask::start(log, &sender),
         applier: ApplyTask::start(machine, apply, sender.clone()),
         snapshots,
-        peers,
+        peers: PeerCalls::new(connect, settings.others, timeout, &sender),
     };
     let (leadership, watched) = watch::channel(Leadership::default());
+    let (members, watched_members) = watch::channel(Arc::default());
     let (stopped, watched_stop) = watch::channel(None);
     let (closed, watched_closing) = watch::channel(false);
-    let leader = LeaderContext {
-        events: sender.clone(),
-    };
+    let events = sender.clone();
     let publishes = Publishes {
         leadership,
+        members,
         stopped,
         closed,
     };
-    let prepare = (Arc::new(prepare) as Arc<dyn Prepare>, leader);
-    EventLoop::new(replica, workers, prepare, publishes, members).start(incoming);
+    let prepare = (
+        Arc::new(prepare) as Arc<dyn Prepare>,
+        LeaderContext { events },
+    );
+    EventLoop::new(replica, workers, prepare, publishes, known).start(incoming);
     Ok(Handle::new(Parts {
         receiver: PeerReceiver {
             group: settings.group,
@@ -112,9 +107,22 @@ pub(super) async fn start<L: PeerLink>(
         command_bytes_max: settings.limits.command_bytes_max,
         storage,
         leadership: watched,
+        members: watched_members,
         stopped: watched_stop,
         closed: watched_closing,
     }))
+}
+
+/// What differs from start to start.
+fn start_of(settings: &Settings, snapshots: &Snapshots, restored: &Restored) -> Start {
+    Start {
+        snapshots: snapshots.store.kept(),
+        partial: snapshots.download.progress(),
+        log_bytes: restored.log_bytes,
+        log_age: restored.log_age,
+        autopilot: settings.autopilot,
+        ..Start::new(random_seed(), Time(0), settings.limits)
+    }
 }
 
 /// Otherwise an operator would look for a network problem.

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use chat_consensus::{Membership, NodeAddresses, NodeId, StorageId};
+use chat_consensus::{NodeId, StorageId};
 
 use crate::event::ReplicaStatus;
 use crate::runner::loop_event::RunningStatus;
+use crate::runner::member_status::MemberStatus;
 
 /// A voter whose last progress is longer ago does not count on for now: a few heartbeats of any cluster.
 const PROGRESS_AGE_MAX: Duration = Duration::from_secs(2);
@@ -74,18 +75,6 @@ pub struct Status {
     pub download: Option<DownloadStatus>,
 }
 
-/// A member of the cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MemberStatus {
-    /// The node.
-    pub node_id: u64,
-    /// Whether it is a voter; otherwise it becomes one by itself when it keeps up.
-    pub voter: bool,
-    /// Where it is reached, if the members say so; otherwise the configuration does.
-    pub addresses: Option<NodeAddresses>,
-}
-
 /// How far the download of a snapshot is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -130,7 +119,10 @@ impl Status {
         });
         let ids = |nodes: Vec<NodeId>| nodes.into_iter().map(|node| node.0).collect();
         let membership = status.membership;
-        let members = membership.as_ref().map_or_else(Vec::new, members_of);
+        let committed = status.committed_membership;
+        let members = membership.as_ref().map_or_else(Vec::new, |membership| {
+            MemberStatus::all(membership, committed.as_ref())
+        });
         Self {
             role: status.role.name(),
             term: status.term.0,
@@ -162,17 +154,6 @@ impl Status {
             }),
         }
     }
-}
-
-fn members_of(membership: &Membership) -> Vec<MemberStatus> {
-    let member = |node: NodeId| MemberStatus {
-        node_id: node.0,
-        voter: membership.voter(node).is_some(),
-        addresses: membership.addresses.get(&node).cloned(),
-    };
-    let mut members: Vec<MemberStatus> = membership.nodes().map(member).collect();
-    members.sort_unstable_by_key(|member| member.node_id);
-    members
 }
 
 /// What is left of a leader's majority: itself, and the voters that have made progress lately.

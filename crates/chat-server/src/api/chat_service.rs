@@ -53,10 +53,22 @@ struct Shared {
     stopping: AtomicBool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct KnownLeader {
     hint: LeaderHint,
     metadata: Option<AsciiMetadataValue>,
+}
+
+impl KnownLeader {
+    fn new(id: u64, address: &str) -> Self {
+        Self {
+            hint: LeaderHint {
+                id,
+                address: address.to_owned(),
+            },
+            metadata: address.parse().ok(),
+        }
+    }
 }
 
 impl ChatService {
@@ -66,16 +78,7 @@ impl ChatService {
         replica: Handle,
         nodes: &[Node],
     ) -> Self {
-        let known = |node: &Node| {
-            let leader = KnownLeader {
-                hint: LeaderHint {
-                    id: node.id,
-                    address: node.client_address.clone(),
-                },
-                metadata: node.client_address.parse().ok(),
-            };
-            (node.id, leader)
-        };
+        let known = |node: &Node| (node.id, KnownLeader::new(node.id, &node.client_address));
         Self {
             shared: Arc::new(Shared {
                 edge,
@@ -152,17 +155,27 @@ impl ChatService {
 
 impl Shared {
     /// The leader, unless that is this node.
-    fn other_leader(&self) -> Option<&KnownLeader> {
+    fn other_leader(&self) -> Option<KnownLeader> {
         let leadership = self.replica.leadership();
-        let leader_id = leadership.leader_id.filter(|_| !leadership.leads)?;
-        self.leaders.get(&leader_id)
+        self.known(leadership.leader_id.filter(|_| !leadership.leads)?)
+    }
+
+    /// Where clients find a node: the members say so if it joined later or has moved, otherwise the
+    /// configuration.
+    fn known(&self, id: u64) -> Option<KnownLeader> {
+        let members = self.replica.members();
+        let member = members.iter().find(|member| member.node_id == id);
+        let addresses = member.and_then(|member| member.addresses.as_ref());
+        match addresses.filter(|addresses| !addresses.client.is_empty()) {
+            Some(addresses) => Some(KnownLeader::new(id, &addresses.client)),
+            None => self.leaders.get(&id).cloned(),
+        }
     }
 
     /// The leader, even if that is this node: it may have become the leader after it forwarded the
     /// request to another one.
     fn hint(&self) -> Option<LeaderHint> {
-        let leader_id = self.replica.leadership().leader_id?;
-        Some(self.leaders.get(&leader_id)?.hint.clone())
+        Some(self.known(self.replica.leadership().leader_id?)?.hint)
     }
 }
 
@@ -183,7 +196,7 @@ impl Chat for ChatService {
                     response.extensions_mut().insert(Arc::new(permit));
                 }
                 let leader = self.shared.other_leader();
-                if let Some(address) = leader.and_then(|leader| leader.metadata.clone()) {
+                if let Some(address) = leader.and_then(|leader| leader.metadata) {
                     response.metadata_mut().insert(LEADER_METADATA, address);
                 }
                 Ok(response)

@@ -13,7 +13,7 @@ use super::sections::{Node, TABLES};
 use super::values::Config;
 
 /// A cluster of more has no use here: every write waits for a majority.
-pub(super) const NODES_MAX: usize = 7;
+pub(super) const NODES_MAX: usize = 256;
 
 pub(super) fn check(config: &Config, id: Option<u64>, layers: &Layers) -> Result<(), ConfigError> {
     let values = Value::serialize(config).expect("a configuration is made of tables and lists");

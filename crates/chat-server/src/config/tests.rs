@@ -138,6 +138,7 @@ fn node_that_is_not_listed_is_rejected() {
 const TWO_CHANGED: &str = "[timing]\nheartbeat_ms = 50\n[cluster]\nname = \"a-1\"\n";
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is the whole configuration")]
 fn shown_configuration_reads_back_equal() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("cluster.toml");

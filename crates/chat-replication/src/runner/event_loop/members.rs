@@ -1,6 +1,8 @@
 //! What the event loop does when the members change: it calls them where they are, logs that, and removes the
 //! mark of a disk that forgot once that disk is a voter again (R20).
 
+use std::sync::Arc;
+
 use chat_consensus::{Envelope, LogIndex, Membership, MembershipEdit, Request};
 
 use super::{EventLoop, log_ended};
@@ -10,6 +12,7 @@ use crate::peer_message::PeerRequest;
 use crate::runner::leadership::Leadership;
 use crate::runner::log_report::log_committed;
 use crate::runner::loop_event::{ChangeClient, RunningStatus};
+use crate::runner::member_status::MemberStatus;
 use crate::runner::stop_reason::StopReason;
 use crate::runner::transport::PeerLink;
 
@@ -70,7 +73,11 @@ impl<L: PeerLink> EventLoop<L> {
         if newest != self.members.newest.as_ref() || committed != self.members.committed() {
             self.workers
                 .peers
-                .set_members(node.id(), [newest, committed]);
+                .set_members(node.id(), node.leader(), [newest, committed]);
+            let members = newest.map(|newest| MemberStatus::all(newest, committed));
+            self.publishes
+                .members
+                .send_replace(Arc::new(members.unwrap_or_default()));
             self.members.newest = newest.cloned();
         }
         if committed == self.members.committed() {

@@ -71,7 +71,7 @@ impl Case {
     fn set_members(&mut self, at: Option<&str>) {
         let members = members(at);
         self.calls
-            .set_members(OWN, [Some(&members), Some(&members)]);
+            .set_members(OWN, None, [Some(&members), Some(&members)]);
     }
 
     /// Calls the peer, and returns which address was called, and what came of it.
@@ -146,31 +146,41 @@ async fn call_that_fails_lets_the_next_one_go_to_the_next_address() {
     }
 }
 
+/// R17: a second address where nothing answers does not delay the next election.
 #[tokio::test]
-async fn peer_is_gone_only_if_every_address_refuses() {
+async fn peer_is_gone_if_it_is_where_it_answered_last() {
     let mut case = Case::new(&[(PEER, "old")]);
     case.set_members(Some("new"));
+    // It never answered: it may run at either address.
+    let refused =
+        |event: &LoopEvent| matches!(event, LoopEvent::Event(Event::ConnectionRefused(PEER)));
+    let failed = |event: &LoopEvent| matches!(event, LoopEvent::Event(Event::CallFailed(..)));
     case.net.answering.lock().unwrap().push("old".to_owned());
-    let (_, event) = case.call().await;
-    assert!(
-        matches!(event, LoopEvent::Event(Event::CallFailed(..))),
-        "{event:?}"
-    );
+    let (called, event) = case.call().await;
+    assert!(called == ["new"] && failed(&event), "{event:?}");
     let (called, event) = case.call().await;
     assert_eq!(called, ["old"]);
     assert!(
         matches!(event, LoopEvent::Event(Event::Reply(_))),
         "and no refusal: {event:?}"
     );
-    case.net.answering.lock().unwrap().clear();
+    *case.net.answering.lock().unwrap() = vec!["new".to_owned()];
     let (_, event) = case.call().await;
-    assert!(
-        matches!(event, LoopEvent::Event(Event::CallFailed(..))),
-        "{event:?}"
-    );
+    assert!(failed(&event), "{event:?}");
     let event = case.events.recv().await.expect("the sender is kept");
-    let refused = matches!(event, LoopEvent::Event(Event::ConnectionRefused(PEER)));
-    assert!(refused, "{event:?}");
+    assert!(refused(&event), "{event:?}");
+}
+
+/// What an operator says is newer than what a node said before.
+#[tokio::test]
+async fn announced_address_is_forgotten_when_the_members_have_another_one() {
+    let mut case = Case::new(&[]);
+    case.set_members(Some("first"));
+    case.calls.announce(PEER, "announced");
+    case.set_members(Some("first"));
+    assert_eq!(case.calls.addresses.of(PEER), ["announced", "first"]);
+    case.set_members(Some("moved"));
+    assert_eq!(case.calls.addresses.of(PEER), ["moved"]);
 }
 
 #[tokio::test]

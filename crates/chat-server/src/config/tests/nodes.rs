@@ -93,13 +93,13 @@ fn peer_address_may_be_a_socket_path() {
 fn nodes_have_different_ids_and_addresses() {
     check_error(
         "",
-        expect!["[[nodes]] lists 0 nodes (default), and must list 1 to 7"],
+        expect!["[[nodes]] lists 0 nodes (default), and must list 1 to 256"],
     );
     check_error(
-        &(4..=8).fold(THREE.to_owned(), |text, id| {
+        &(4..=257).fold(THREE.to_owned(), |text, id| {
             format!("{text}[[nodes]]\nid = {id}\nclient_address = \"a:{id}\"\npeer_address = \"b:{id}\"\n")
         }),
-        expect!["[[nodes]] lists 8 nodes (line 2 of {FILE}), and must list 1 to 7"],
+        expect!["[[nodes]] lists 257 nodes (line 2 of {FILE}), and must list 1 to 256"],
     );
     check_error(
         &THREE.replace("id = 2", "id = 1"),

@@ -145,6 +145,23 @@ fn removed_node_gets_the_entry_that_removes_it_and_is_served_no_more() {
     assert!(case.replies.iter().any(gone));
 }
 
+/// Commands that were appended before its removal are committed first.
+#[test]
+fn removed_node_is_called_until_its_removal_itself_is_committed() {
+    let mut case = Case::lead(PEERS);
+    let command = bytes::Bytes::from_static(b"before the removal");
+    case.handle(Input::Proposed(crate::input::ProposalId(1), command))
+        .unwrap();
+    case.settle(0);
+    case.edit(&MembershipEdit::Remove(THIRD));
+    case.fetch_of((PEER, 2), 1, 0, 2);
+    assert_eq!(case.node.commit_index(), LogIndex(2));
+    assert!(case.is_called(THIRD));
+    case.fetch_of((PEER, 2), 1, 0, 3);
+    assert_eq!(case.node.commit_index(), LogIndex(3));
+    assert!(!case.is_called(THIRD));
+}
+
 /// It normally learns from the log that it is removed.
 #[test]
 fn pending_fetch_of_a_removed_node_is_answered_with_the_entry_that_removes_it() {
