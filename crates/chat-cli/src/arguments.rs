@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Read(ReadMessages),
     /// Delete received messages, and copies of sent ones
     Delete(Delete),
+    /// Write everything that the servers have of the account to a file
+    Export(Export),
     /// Show changes of the messages as they happen, until interrupted
     Watch(Watch),
     /// Change the password, and end all other sessions
@@ -98,6 +100,13 @@ pub(crate) struct Person {
     /// Read the password from standard input, one line, even from a terminal
     #[arg(long)]
     pub(crate) password_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The file, which must not exist; `-` for standard output
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Args)]

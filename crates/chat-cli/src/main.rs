@@ -6,6 +6,7 @@ mod bench;
 mod cluster_members;
 mod cluster_status;
 mod context;
+mod export;
 mod failure;
 mod manual;
 mod messages;
@@ -94,6 +95,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Stored(stored) => stored::run(context, stored).await,
         Command::Read(read) => messages::read(context, read).await,
         Command::Delete(delete) => messages::delete(context, delete).await,
+        Command::Export(wanted) => export::run(context, wanted).await,
         Command::Watch(watch) => watch::run(context, watch).await,
         Command::Cluster(ClusterCommand::Status) => cluster_status::run(context).await,
         Command::Cluster(ClusterCommand::Transfer) => transfer::run(context).await,

@@ -92,6 +92,20 @@ impl FakeChat {
         self.state.lock().unwrap().members = members.collect();
     }
 
+    /// An account that exists sends so many messages to itself.
+    pub(crate) fn send_to_oneself(&self, account: &str, messages: u64) {
+        let mut state = self.state.lock().unwrap();
+        for number in 0..messages {
+            let message = json!({
+                "id": uuid::Uuid::from_u128(u128::from(number) + 1),
+                "sender": account,
+                "recipient": account,
+                "body": format!("message {number}"),
+            });
+            state.send(&message, false);
+        }
+    }
+
     /// The next change of the members is refused for now.
     pub(crate) fn refuse_next_change(&self) {
         self.state.lock().unwrap().refuses_change = true;

@@ -7,6 +7,7 @@
 )]
 
 mod copies;
+mod exporting;
 mod fake_chat;
 mod members;
 mod operators;
