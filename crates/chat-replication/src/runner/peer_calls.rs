@@ -211,11 +211,18 @@ impl<L: PeerLink> PeerCalls<L> {
         if links.is_empty() {
             self.peers.remove(&node);
         } else {
+            // What works is kept, until it does not work any more.
+            let answered =
+                known.and_then(|known| known.links.get(known.answered.load(Ordering::Relaxed)));
+            let place = answered.and_then(|(works, _)| {
+                let mut addresses = links.iter();
+                addresses.position(|(address, _)| address == works)
+            });
             let peer = Peer {
                 node,
                 links,
-                current: AtomicUsize::new(0),
-                answered: AtomicUsize::new(usize::MAX),
+                current: AtomicUsize::new(place.unwrap_or(0)),
+                answered: AtomicUsize::new(place.unwrap_or(usize::MAX)),
                 protocol_calls: Semaphore::new(PROTOCOL_CALLS_MAX),
                 forwarded_calls: Semaphore::new(FORWARDED_CALLS_MAX),
                 redialling: AtomicBool::new(false),
