@@ -9,6 +9,7 @@ mod inbox_fetch;
 mod inbox_sync;
 mod ledger_check;
 mod local_cluster;
+mod local_members;
 mod notification;
 mod options;
 mod outbox_sender;

@@ -15,6 +15,7 @@ use crate::backend::contact::Contact;
 use crate::backend::event_sender::EventSender;
 use crate::backend::inbox_sync::SyncRequest;
 use crate::backend::local_cluster;
+use crate::backend::local_members::MembersTask;
 use crate::backend::options::{ClusterPlace, Options};
 use crate::backend::outbox_sender::OutboxRequest;
 use crate::backend::poller::Poller;
@@ -197,7 +198,6 @@ impl Engine {
         let poller = Poller {
             client: client.clone(),
             local_cluster: self.local_cluster.clone(),
-            addresses: addresses.to_vec(),
             events: self.events.clone(),
             watched: self.watched.subscribe(),
             store: Arc::clone(&self.store),
@@ -248,6 +248,10 @@ impl Engine {
                 notification::raise(title, body, self.events.clone(), opened);
             }
             Command::Chaos(action) => self.chaos(action),
+            Command::ChangeMembers(action) => {
+                let task = MembersTask::new(self.local_cluster.clone(), self.events.clone());
+                tokio::spawn(task.run(action));
+            }
             Command::WatchCluster(watched) => {
                 self.watched.send_replace(watched);
             }

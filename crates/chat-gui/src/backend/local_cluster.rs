@@ -66,7 +66,11 @@ pub(super) async fn perform(
     cluster: &ClusterState,
     action: FaultAction,
 ) -> Result<String, Failure> {
-    let request = request(action)?;
+    call(cluster, request(action)?).await
+}
+
+/// Requests something of the supervisor; the answer is its sentence.
+pub(super) async fn call(cluster: &ClusterState, request: Request) -> Result<String, Failure> {
     let answer = timeout(REPLY_TIMEOUT, call_supervisor(cluster, request)).await;
     answer.map_err(|_late| Failure::Supervisor("it does not answer".to_owned()))?
 }

@@ -52,7 +52,6 @@ struct NodeSummary {
 pub(super) struct Poller {
     pub(super) client: ChatClient,
     pub(super) local_cluster: ClusterPlace,
-    pub(super) addresses: Vec<String>,
     pub(super) events: EventSender,
     /// Whether the cluster page is shown.
     pub(super) watched: watch::Receiver<bool>,
@@ -71,14 +70,16 @@ impl Poller {
         let mut contact = self.contact.subscribe();
         let mut is_asked = false;
         let mut kept = None;
+        let mut local = BTreeSet::new();
         loop {
             let begun = Instant::now();
             let reports = self.client.status(STATUS_TIMEOUT).await;
             let members = members(&reports);
+            let answers = answers_of(&reports);
             let nodes: Vec<_> = reports.into_iter().map(translate::report).collect();
             let picture = picture(&nodes);
-            let answers = nodes.iter().filter_map(|node| node.status.as_ref().ok());
-            let leads = newest_leader(answers);
+            let statuses = nodes.iter().filter_map(|node| node.status.as_ref().ok());
+            let leads = newest_leader(statuses);
             let all_answer = nodes.iter().all(|node| node.status.is_ok());
             if leads != leader && reported.is_some() {
                 hot_until = begun + HOT;
@@ -110,7 +111,7 @@ impl Poller {
                 figures = Some(latest);
             }
             previous = Some(begun);
-            let now = self.processes();
+            let now = self.processes(&answers, &mut local);
             if processes.as_ref() != Some(&now) {
                 self.events.send(BackendEvent::Processes(now.clone())).await;
                 processes = Some(now);
@@ -152,18 +153,39 @@ impl Poller {
         *kept = Some(members);
     }
 
-    /// Of a local cluster, if it is the one that this app is connected to.
-    fn processes(&self) -> Option<BTreeMap<NodeId, Process>> {
+    /// Of a local cluster, if it is the one that this app is connected to. `before` are its addresses at
+    /// the last poll: a node may have answered, and have been removed since.
+    fn processes(
+        &self,
+        answers: &[(String, bool)],
+        before: &mut BTreeSet<String>,
+    ) -> Option<BTreeMap<NodeId, Process>> {
         let cluster = local_cluster::read(&self.local_cluster).ok()??;
-        let addresses = local_cluster::addresses(&cluster);
-        let is_connected = self
-            .addresses
-            .iter()
-            .all(|address| addresses.contains(address));
-        is_connected
+        let now: BTreeSet<String> = local_cluster::addresses(&cluster).into_iter().collect();
+        let local = before.union(&now).cloned().collect();
+        *before = now;
+        are_of_cluster(answers, &local)
             .then(|| local_cluster::processes(&cluster))
             .flatten()
     }
+}
+
+/// The addresses that were asked, each with whether a node answers there.
+fn answers_of(reports: &[ClientReport]) -> Vec<(String, bool)> {
+    let answers = reports.iter();
+    answers
+        .map(|report| (report.address.clone(), report.status.is_ok()))
+        .collect()
+}
+
+/// Whether the servers in use are those of the cluster on this machine, whose addresses are `local`:
+/// some are, and no other one answers. One that was removed is not in it, and does not answer any more.
+fn are_of_cluster(answers: &[(String, bool)], local: &BTreeSet<String>) -> bool {
+    let is_local = |address: &String| local.contains(address);
+    answers.iter().any(|(address, _)| is_local(address))
+        && answers
+            .iter()
+            .all(|(address, is_answer)| is_local(address) || !is_answer)
 }
 
 /// What the cluster page shows of all nodes.
@@ -237,11 +259,26 @@ fn members(reports: &[ClientReport]) -> Option<(String, Vec<Member>)> {
             address: report.address.clone(),
         });
     }
+    members.retain(|member| !has_left(reports, member.node_id));
     are_named.then(|| Some((cluster?.clone(), members.into_iter().collect())))?
+}
+
+/// Whether the node with the longest committed log says that this one is no member any more.
+fn has_left(reports: &[ClientReport], node: u64) -> bool {
+    let answers = reports
+        .iter()
+        .filter_map(|report| report.status.as_ref().ok());
+    let naming = answers.filter(|status| status.highest_member_id > 0 && status.role != "removed");
+    let newest = naming.max_by_key(|status| status.commit_index);
+    newest.is_some_and(|newest| {
+        let mut members = newest.membership.iter();
+        node <= newest.highest_member_id && members.all(|member| member.node_id != node)
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use super::Figures;
@@ -274,6 +311,23 @@ mod tests {
         assert!(!applied(6).have_applied(7));
         let silent = figures(|report| report.status = Err("refused".to_owned()));
         assert!(silent.have_applied(7));
+    }
+
+    #[test]
+    fn removed_node_does_not_separate_the_window_from_its_local_cluster() {
+        let address = |port: u16| format!("127.0.0.1:{port}");
+        let check = |answering: &[u16], silent: &[u16], local: &[u16]| {
+            let answering = answering.iter().map(|port| (address(*port), true));
+            let silent = silent.iter().map(|port| (address(*port), false));
+            let local: BTreeSet<String> = local.iter().map(|port| address(*port)).collect();
+            super::are_of_cluster(&answering.chain(silent).collect::<Vec<_>>(), &local)
+        };
+        assert!(check(&[1, 2, 3], &[], &[1, 2, 3]));
+        assert!(check(&[], &[1, 2, 3], &[1, 2, 3]), "all are down");
+        assert!(check(&[2, 3, 4], &[1], &[2, 3, 4]), "1 was removed");
+        assert!(check(&[1], &[], &[1, 2, 3]));
+        assert!(!check(&[1, 9], &[], &[1, 2, 3]), "another node answers");
+        assert!(!check(&[], &[9], &[1, 2, 3]), "none is of the cluster");
     }
 
     #[test]

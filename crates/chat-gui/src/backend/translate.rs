@@ -103,10 +103,12 @@ fn status(status: ClientStatus) -> NodeStatus {
         "follower" => NodeRole::Follower,
         "candidate" | "pre-candidate" => NodeRole::Candidate,
         "learner" => NodeRole::Learner,
+        "removed" => NodeRole::Removed,
         "starting" | "empty" | "uninitialized" => NodeRole::Starting,
         _ => NodeRole::Unknown,
     };
     let followers = status.followers.iter();
+    let members = status.membership.iter();
     NodeStatus {
         id: NodeId(status.node_id),
         role,
@@ -133,5 +135,10 @@ fn status(status: ClientStatus) -> NodeStatus {
                 .download
                 .map(|download| (download.bytes, download.size)),
         }),
+        members: members
+            .map(|member| (NodeId(member.node_id), member.is_voter))
+            .collect(),
+        highest_member: NodeId(status.highest_member_id),
+        failures_tolerated: status.failures_tolerated,
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! Deliberately absent: real servers; these follow the script of the page.
 
-use crate::demo::demo_world::{CLUSTER_ID, DemoWorld};
+use crate::demo::demo_world::{AddedNode, CLUSTER_ID, DemoWorld};
 use crate::demo::page::DemoPage;
 use crate::demo::sign_in::sign_alice_in;
 use crate::model::action::UserAction;
 use crate::model::chaos::FaultAction;
 use crate::model::event::{BackendEvent, Link};
 use crate::model::failure::Failure;
+use crate::model::members_action::MembersAction;
 use crate::model::names::{Name, NodeId};
 use crate::model::navigation::{Dialog, Screen};
 
@@ -21,6 +22,11 @@ pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("cluster-dead", dead),
     DemoPage::new("cluster-not-polled", not_polled),
     DemoPage::new("cluster-kill", kill),
+    DemoPage::new("cluster-learner", learner),
+    DemoPage::new("cluster-left", left),
+    DemoPage::new("cluster-add-node", add_node),
+    DemoPage::new("cluster-remove-node", remove_node),
+    DemoPage::new("cluster-removing", removing),
 ];
 
 /// How often the servers are polled in the story, in milliseconds.
@@ -155,6 +161,42 @@ fn not_polled() -> DemoWorld {
         deleted: Vec::new(),
     }));
     world.act(UserAction::Show(Screen::Cluster));
+    world
+}
+
+/// A fourth node was added, and has received a part of the log.
+fn learner() -> DemoWorld {
+    let mut world = begin();
+    world.added = Some(AddedNode::Learner(345));
+    world.poll(POLL);
+    world
+}
+
+/// It was removed again, before it voted.
+fn left() -> DemoWorld {
+    let mut world = learner();
+    world.wait(POLL);
+    world.added = Some(AddedNode::Left);
+    world.poll(POLL);
+    world
+}
+
+fn add_node() -> DemoWorld {
+    let mut world = begin();
+    world.act(UserAction::OpenDialog(Dialog::Members(MembersAction::Add)));
+    world
+}
+
+fn remove_node() -> DemoWorld {
+    let mut world = begin();
+    let action = MembersAction::Remove(NodeId(3));
+    world.act(UserAction::OpenDialog(Dialog::Members(action)));
+    world
+}
+
+fn removing() -> DemoWorld {
+    let mut world = learner();
+    world.act(UserAction::ChangeMembers(MembersAction::Remove(NodeId(4))));
     world
 }
 

@@ -25,6 +25,19 @@ use crate::model::time::{Moment, Now, Timestamp, Zone};
 pub(super) const CLUSTER_ID: &str = "5f0c2a9e41d84b7f9b6b7a1f35d0c8e2";
 /// Where the made-up servers are.
 pub(super) const ADDRESSES: [&str; 3] = ["127.0.0.1:7401", "127.0.0.1:7402", "127.0.0.1:7403"];
+/// Where the one is that is added later.
+const ADDED_ADDRESS: &str = "127.0.0.1:7404";
+/// The number of that one.
+const ADDED: u64 = 4;
+
+/// What a node is that was added to the three servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AddedNode {
+    /// It has so many entries, and does not vote yet.
+    Learner(u64),
+    /// It was removed again.
+    Left,
+}
 
 /// A model and its clock.
 #[derive(Debug)]
@@ -40,6 +53,8 @@ pub(super) struct DemoWorld {
     pub(super) candidate: Option<(u64, u64)>,
     /// Which of the three servers answer.
     pub(super) up: [bool; 3],
+    /// The node that was added to them.
+    pub(super) added: Option<AddedNode>,
     /// Which server reaches no other one.
     pub(super) isolated: Option<u64>,
     /// The last leader's term.
@@ -64,6 +79,7 @@ impl DemoWorld {
             leader: Some((1, 7)),
             candidate: None,
             up: [true; 3],
+            added: None,
             isolated: None,
             last_term: 7,
             answers_people: true,
@@ -185,12 +201,13 @@ impl DemoWorld {
 
     /// The status of all nodes is polled.
     pub(super) fn poll(&mut self, since_previous: u64) {
-        let nodes = (1..=3).map(|node| self.report(node)).collect();
+        let nodes = self.ids().map(|node| self.report(node)).collect();
         self.receive(BackendEvent::Status {
             nodes,
             since_previous: Some(Duration::from_millis(since_previous)),
         });
-        let processes = (1..=3).map(|node: u64| {
+        let with_process = |node: &u64| *node != ADDED || self.added != Some(AddedNode::Left);
+        let processes = self.ids().filter(with_process).map(|node: u64| {
             let runs = self.is_up(node);
             let condition = if runs {
                 ProcessCondition::Running
@@ -210,7 +227,15 @@ impl DemoWorld {
         self.receive(BackendEvent::Processes(Some(processes)));
     }
 
+    /// The numbers of all nodes.
+    fn ids(&self) -> std::ops::RangeInclusive<u64> {
+        1..=self.added.map_or(ADDED - 1, |_| ADDED)
+    }
+
     fn is_up(&self, node: u64) -> bool {
+        if node == ADDED {
+            return matches!(self.added, Some(AddedNode::Learner(_)));
+        }
         usize::try_from(node - 1)
             .ok()
             .and_then(|place| self.up.get(place))
@@ -239,7 +264,6 @@ impl DemoWorld {
     }
 
     pub(super) fn status(&self, node: u64) -> NodeStatus {
-        let place = usize::try_from(node - 1).unwrap_or(0);
         let (role, term, leader) = match self.leader {
             Some((leader, term)) if leader == node => {
                 (NodeRole::Leader, term, Some(NodeId(leader)))
@@ -251,25 +275,31 @@ impl DemoWorld {
                 None => (NodeRole::Follower, self.last_term, None),
             },
         };
-        let followers = (1..=3)
-            .filter(|other| role == NodeRole::Leader && *other != node)
-            .map(|other| {
-                (
-                    NodeId(other),
-                    LogIndex(self.index - u64::from(!self.is_up(other)) * 24),
-                )
-            })
-            .collect();
-        let ran = self.started[place] + self.milliseconds / 1000;
+        let role = match role {
+            NodeRole::Follower if node == ADDED => NodeRole::Learner,
+            role => role,
+        };
+        let others = self
+            .ids()
+            .filter(|other| role == NodeRole::Leader && *other != node);
+        let followers = others.map(|other| (NodeId(other), self.held_by(other)));
+        let started = usize::try_from(node - 1).ok();
+        let started = started.and_then(|place| self.started.get(place));
+        let ran = started.map_or(12, |before| before + self.milliseconds / 1000);
+        let reachable =
+            (1..ADDED).filter(|voter| self.is_up(*voter) && self.isolated != Some(*voter));
+        let spare = u32::try_from(reachable.count())
+            .unwrap_or(0)
+            .saturating_sub(2);
         NodeStatus {
             id: NodeId(node),
             role,
             term: Term(term),
             leader,
-            last_index: LogIndex(self.index),
-            commit_index: LogIndex(self.index),
-            applied_index: LogIndex(self.index - u64::from(node == 3)),
-            followers,
+            last_index: self.held_by(node),
+            commit_index: self.held_by(node),
+            applied_index: LogIndex(self.held_by(node).0 - u64::from(node == 3)),
+            followers: followers.collect(),
             storage: "ok".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime: Duration::from_secs(ran),
@@ -282,7 +312,27 @@ impl DemoWorld {
                 newest: Some(LogIndex(self.index - self.index % 1_000)),
                 ..Snapshots::default()
             }),
+            members: self.members(),
+            highest_member: NodeId(*self.ids().end()),
+            failures_tolerated: (role == NodeRole::Leader).then_some(spare),
         }
+    }
+
+    /// The last entry that a node has.
+    fn held_by(&self, node: u64) -> LogIndex {
+        LogIndex(match self.added {
+            Some(AddedNode::Learner(held)) if node == ADDED => held,
+            _ if self.is_up(node) => self.index,
+            _ => self.index - 24,
+        })
+    }
+
+    /// Who belongs to the cluster, and whether each votes.
+    fn members(&self) -> BTreeMap<NodeId, Option<bool>> {
+        let voters = (1..ADDED).map(|voter| (NodeId(voter), Some(true)));
+        let is_learner = matches!(self.added, Some(AddedNode::Learner(_)));
+        let learner = is_learner.then_some((NodeId(ADDED), Some(false)));
+        voters.chain(learner).collect()
     }
 
     /// A message of the inbox that came so many minutes before the start.
@@ -315,8 +365,9 @@ impl DemoWorld {
 
 /// Where a made-up server is.
 fn address(node: u64) -> String {
-    let place = usize::try_from(node - 1).unwrap_or(0);
-    ADDRESSES[place].to_owned()
+    let place = usize::try_from(node - 1).ok();
+    let address = place.and_then(|place| ADDRESSES.get(place));
+    (*address.unwrap_or(&ADDED_ADDRESS)).to_owned()
 }
 
 /// Where the made-up servers are.

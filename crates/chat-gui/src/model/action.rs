@@ -3,6 +3,7 @@
 
 use crate::model::chaos::FaultAction;
 use crate::model::dates::DateChoice;
+use crate::model::members_action::MembersAction;
 use crate::model::names::{MessageId, Name, NoticeId, Password};
 use crate::model::navigation::{Dialog, Screen, Step};
 use crate::model::preferences::{
@@ -190,6 +191,8 @@ pub enum UserAction {
     DismissNotice(NoticeId),
     /// Cause a fault in the local cluster, or undo one.
     Chaos(FaultAction),
+    /// Change the members of the local cluster.
+    ChangeMembers(MembersAction),
     /// Compare what was acknowledged with what the servers have.
     CheckLedger,
 

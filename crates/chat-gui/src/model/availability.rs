@@ -39,9 +39,10 @@ impl Cluster {
             return Availability::Led { leader: None, term };
         }
         let is_unknown = |health: &NodeHealth| matches!(health, NodeHealth::Unknown);
-        if self.nodes.iter().any(NodeCard::is_up) {
+        let mut nodes = self.nodes.iter().filter(|node| self.is_counted(node));
+        if nodes.clone().any(NodeCard::is_up) {
             Availability::NoLeader
-        } else if self.nodes.iter().all(|node| is_unknown(&node.health)) {
+        } else if nodes.all(|node| is_unknown(&node.health)) {
             Availability::Unknown
         } else {
             Availability::Offline
@@ -142,6 +143,9 @@ mod tests {
             voters: Vec::new(),
             quorum: 2,
             snapshots: None,
+            members: BTreeMap::new(),
+            highest_member: NodeId(0),
+            failures_tolerated: None,
         }
     }
 

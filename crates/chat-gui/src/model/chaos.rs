@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::members_action::MembersStep;
 use crate::model::names::NodeId;
 
 /// What can be done to a local cluster.
@@ -12,7 +13,9 @@ pub struct Chaos {
     pub processes: BTreeMap<NodeId, Process>,
     /// The action that was requested and has not been answered yet.
     pub busy: Option<FaultAction>,
-    /// The supervisor's last answer, in its own words.
+    /// How far the change of the members is that is under way.
+    pub members: Option<MembersStep>,
+    /// The last answer: the supervisor's in its own words, or what became of a change of the members.
     pub answer: Option<String>,
 }
 

@@ -105,6 +105,12 @@ pub struct NodeStatus {
     pub quorum: usize,
     /// Where its log begins, and its snapshots; `None` if its version has none.
     pub snapshots: Option<Snapshots>,
+    /// The members of its cluster, as far as it knows them, and whether each votes, if that is reported.
+    pub members: BTreeMap<NodeId, Option<bool>>,
+    /// The highest number that a member ever had; 0 if that is not known.
+    pub highest_member: NodeId,
+    /// Of a leader: how many voters may fail now.
+    pub failures_tolerated: Option<u32>,
 }
 
 /// Where a node's log begins, and its snapshots.
@@ -129,8 +135,10 @@ pub enum NodeRole {
     Follower,
     /// It campaigns: it requests votes, or pre-votes.
     Candidate,
-    /// It follows, and does not vote yet: its disk is new.
+    /// It follows, and does not vote yet: it has joined lately, or its disk is new.
     Learner,
+    /// It was removed from the cluster.
+    Removed,
     /// It is starting, or not part of the cluster yet.
     Starting,
     /// Something that this version does not know.

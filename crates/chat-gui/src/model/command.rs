@@ -5,6 +5,7 @@ use crate::model::chaos::FaultAction;
 use crate::model::event::StoredDraft;
 use crate::model::ledger::LedgerScope;
 use crate::model::marks::ChatMarks;
+use crate::model::members_action::MembersAction;
 use crate::model::message::OutboxMessage;
 use crate::model::names::{MessageId, Name, Password, RequestId};
 use crate::model::preferences::Preferences;
@@ -107,6 +108,8 @@ pub enum Command {
     },
     /// Cause a fault in the local cluster, or undo one.
     Chaos(FaultAction),
+    /// Change the members of the local cluster: `Members` reports how far it is, and what became of it.
+    ChangeMembers(MembersAction),
     /// Poll the status of the nodes more often while the cluster page is shown, or as usual again.
     WatchCluster(bool),
     /// Ask the servers which of these sent messages they have, at most [`LEDGER_CHECK_MAX`], and what is

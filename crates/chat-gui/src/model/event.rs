@@ -10,6 +10,7 @@ use crate::model::chaos::{FaultAction, Process};
 use crate::model::cluster::NodeStatus;
 use crate::model::failure::Failure;
 use crate::model::marks::ChatMarks;
+use crate::model::members_action::MembersReport;
 use crate::model::message::{CopyPlace, OutboxMessage, StoredMessage};
 use crate::model::names::{Commit, LogIndex, MessageId, Name, NodeId};
 use crate::model::preferences::Preferences;
@@ -147,6 +148,8 @@ pub enum BackendEvent {
         /// Why.
         why: Failure,
     },
+    /// How far a change of the members of the local cluster is, or why it is not done.
+    Members(Result<MembersReport, Failure>),
     /// Where the servers have the sent messages of the ledger, of those that they have.
     LedgerStored(Vec<StoredPlace>),
     /// The box as the servers have it, as far as the check covers it.

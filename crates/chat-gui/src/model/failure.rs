@@ -53,6 +53,13 @@ pub enum Failure {
     LocalStorage(String),
     /// The supervisor of the local cluster rejects the action, or does not answer.
     Supervisor(String),
+    /// A change of the members of the local cluster was not made, or not completed.
+    Members {
+        /// What is known, in sentences.
+        what: String,
+        /// What the person can do now.
+        next: String,
+    },
 }
 
 impl Failure {
@@ -95,6 +102,7 @@ impl Failure {
             Self::Refused(why) => format!("The servers rejected it: {why}"),
             Self::AddressUnusable(_) => "Enter host:port, e.g. 127.0.0.1:7401.".to_owned(),
             Self::LocalStorage(what) => format!("This device could not store it: {what}"),
+            Self::Members { what, .. } => what.clone(),
             Self::Supervisor(what) => format!("The local cluster did not do this: {what}"),
         }
     }
@@ -130,6 +138,7 @@ impl Failure {
             Self::Refused(_) => "Change it and try again.",
             Self::AddressUnusable(what) => return what.clone(),
             Self::LocalStorage(_) => "Free some disk space or check the folder's permissions.",
+            Self::Members { next, .. } => return next.clone(),
             Self::Supervisor(_) => {
                 "Check whether the cluster is running: `cargo xtask cluster status`."
             }

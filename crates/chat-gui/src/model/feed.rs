@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::model::chaos::FaultAction;
+use crate::model::members_action::MembersAction;
 use crate::model::names::{NodeId, Term};
 use crate::model::time::{Now, duration_words};
 
@@ -38,6 +39,8 @@ pub enum FeedEvent {
     SendingAgain(Duration),
     /// A fault was caused, or undone, from this window.
     FaultAction(FaultAction),
+    /// A change of the members was requested from this window.
+    MembersAction(MembersAction),
 }
 
 impl FeedEvent {
@@ -62,6 +65,7 @@ impl FeedEvent {
                 format!("Messages can be sent again, after {outage}.")
             }
             Self::FaultAction(action) => format!("You: {}.", action.sentence()),
+            Self::MembersAction(action) => format!("You: {}.", action.sentence()),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::model::chaos::FaultAction;
 use crate::model::links::Link;
+use crate::model::members_action::MembersAction;
 use crate::model::names::{MessageId, Name};
 
 /// The pages of the window; exactly one is shown.
@@ -36,6 +37,8 @@ pub enum Dialog {
     MessageDetails(Name, MessageId),
     /// Whether that is really to be done, and what to expect.
     Chaos(FaultAction),
+    /// Whether the members of the local cluster are really to be changed, and what to expect.
+    Members(MembersAction),
     /// Whether the whole chat with a person is to be deleted.
     DeleteChat(Name),
     /// All that is known of the connection to the servers.

@@ -9,6 +9,7 @@ use crate::model::connection::{BANNER_DELAY, Connection};
 use crate::model::conversation::{Conversation, ConversationLine, Preview};
 use crate::model::failure::Failure;
 use crate::model::holder::Holder;
+use crate::model::membership::failures_survived_by;
 use crate::model::message::{Message, MessageState};
 use crate::model::names::{MessageId, Name, Term};
 use crate::model::time::seconds_words;
@@ -158,60 +159,64 @@ impl Conversation {
 }
 
 impl Cluster {
-    /// How the cluster is, in one sentence.
+    /// How the cluster is, in one sentence. Nodes that left do not count.
     pub fn health(&self) -> Health {
-        let all = self.nodes.len();
-        let up = self.nodes.iter().filter(|node| node.is_up()).count();
-        let (leader, term) = match self.availability() {
-            Availability::Unknown => {
-                return Health {
-                    level: HealthLevel::Unknown,
-                    sentence: "The nodes have not reported yet.".to_owned(),
-                };
-            }
-            Availability::Offline => {
-                return Health {
-                    level: HealthLevel::Offline,
-                    sentence: format!("None of {all} nodes answers. Messages are queued."),
-                };
-            }
-            Availability::NoLeader => {
-                return Health {
-                    level: HealthLevel::NoLeader,
-                    sentence: format!(
-                        "No leader: {up} of {all} nodes answer. Messages are queued."
-                    ),
-                };
-            }
+        let counted = self.nodes.iter().filter(|node| self.is_counted(node));
+        let nodes: Vec<&NodeCard> = counted.collect();
+        let all = nodes.len();
+        let up = nodes.iter().filter(|node| node.is_up()).count();
+        let (level, sentence) = match self.availability() {
+            Availability::Unknown => (
+                HealthLevel::Unknown,
+                "The nodes have not reported yet.".to_owned(),
+            ),
+            Availability::Offline => (
+                HealthLevel::Offline,
+                format!("None of {all} nodes answers. Messages are queued."),
+            ),
+            Availability::NoLeader => (
+                HealthLevel::NoLeader,
+                format!("No leader: {up} of {all} nodes answer. Messages are queued."),
+            ),
             Availability::Led { leader, term } => {
                 let leader = leader.map_or("a node".to_owned(), |leader| leader.to_string());
-                (leader, term)
+                return self.health_while_led(&nodes, &leader, term);
             }
         };
-        let following = self.nodes.iter().filter(|node| node.is_in(term)).count();
+        Health { level, sentence }
+    }
+
+    /// The same while a node leads in `term`.
+    fn health_while_led(&self, nodes: &[&NodeCard], leader: &str, term: Term) -> Health {
+        let all = nodes.len();
+        let up = nodes.iter().filter(|node| node.is_up()).count();
+        let following = nodes.iter().filter(|node| node.is_in(term)).count();
+        let learners = nodes.iter().filter(|node| node.is_learner(term)).count();
         let quorum = self.quorum().unwrap_or(all / 2 + 1);
-        let spare = following.saturating_sub(quorum);
+        let seen = following.saturating_sub(quorum);
+        let spare = self
+            .failures_tolerated()
+            .map_or(seen, |reported| reported.min(seen));
         let may_fail = match spare {
             0 => "cannot lose another node".to_owned(),
             1 => "can lose 1 more node".to_owned(),
             more => format!("can lose {more} more nodes"),
         };
-        let degraded = self
-            .nodes
+        let degraded = nodes
             .iter()
             .any(|node| matches!(node.health, NodeHealth::Degraded(_)));
-        let level = if following == all && !degraded {
-            HealthLevel::Healthy
-        } else {
-            HealthLevel::Degraded
+        // A node that joins is no fault: without it, the cluster survives as much as before.
+        let may_learn = spare > 0 && spare == failures_survived_by(following);
+        let is_complete = following == all || (may_learn && following + learners == all);
+        let level = match is_complete && !degraded {
+            true => HealthLevel::Healthy,
+            false => HealthLevel::Degraded,
         };
-        let storage = if degraded {
-            " A node has a storage problem."
-        } else {
-            ""
+        let storage = match degraded {
+            true => " A node has a storage problem.",
+            false => "",
         };
-        let learners = self.nodes.iter().filter(|node| node.is_learner(term));
-        let apart = match (up.saturating_sub(following), learners.count()) {
+        let apart = match (up.saturating_sub(following), learners) {
             (0, _) => "",
             (1, 1) => " and one of them does not vote yet",
             (1, _) => " and one of them does not follow",
@@ -226,10 +231,13 @@ impl Cluster {
         }
     }
 
-    /// How many voters must agree, as the node in the newest term reports.
+    /// How many voters must agree: by the newest report that names members, or else that of the node in
+    /// the newest term.
     fn quorum(&self) -> Option<usize> {
         let reports = self.nodes.iter().filter_map(|node| node.report.as_ref());
-        let newest = reports.max_by_key(|report| report.term)?;
+        let newest = self
+            .members_report()
+            .or_else(|| reports.max_by_key(|report| report.term))?;
         (newest.quorum > 0).then_some(newest.quorum)
     }
 }

@@ -9,6 +9,7 @@ mod dates;
 mod deleting;
 mod ledger;
 mod marking;
+mod members;
 mod message_index;
 mod navigating;
 mod notices;
@@ -184,6 +185,7 @@ impl Model {
             Act::Copied => self.confirm("Copied."),
             Act::DismissNotice(id) => self.dismiss(id, commands),
             Act::Chaos(action) => self.request_fault_action(action, commands),
+            Act::ChangeMembers(action) => self.request_members_action(action, commands),
             Act::CheckLedger => self.check_ledger(LedgerScope::All, commands),
             Act::Reply(id) => self.reply(id),
             Act::CancelReply(peer) => self.cancel_reply(&peer),
@@ -260,6 +262,7 @@ impl Model {
             Event::Processes(processes) => self.take_processes(processes),
             Event::FaultActionCompleted { action, answer } => self.action_completed(action, answer),
             Event::FaultActionFailed { action, why } => self.action_failed(action, &why),
+            Event::Members(report) => self.take_members_report(report),
             Event::LedgerStored(stored) => self.ledger_stored(stored, commands),
             Event::LedgerBox(in_box) => self.ledger_box(in_box),
             Event::LedgerEnded(outcome) => self.ledger_ended(outcome),

@@ -20,6 +20,7 @@ use crate::model::cluster::HealthLevel;
 use crate::theme::{self, palette, space};
 use crate::views::control::surfaces;
 use crate::views::control::surfaces::{card, page_header};
+use crate::views::control::text::muted;
 use crate::views::state::ViewState;
 
 /// The sentence about the cluster is below its word in a window narrower than this.
@@ -82,11 +83,13 @@ fn health_ui(ui: &mut Ui, model: &Model) {
     surfaces::beside_or_below(ui, SENTENCE_BESIDE_FROM, |ui| {
         crate::views::control::text::chip(ui, word, front, behind);
         let sentence = RichText::new(&health.sentence).text_style(theme::strong());
-        let shown = ui.label(sentence);
+        // A row does not break its text by itself.
+        let shown = ui.add(egui::Label::new(sentence).wrap());
         ui.ctx().accesskit_node_builder(shown.id, |node| {
             node.set_role(Role::Status);
             node.set_label(health.sentence.as_str());
             node.set_live(Live::Polite);
         });
     });
+    muted(ui, model.cluster.members_sentence());
 }

@@ -10,6 +10,7 @@ mod connection;
 mod date;
 pub mod details;
 pub mod guide;
+pub mod members;
 mod open_link;
 
 use std::borrow::Cow;
@@ -69,6 +70,9 @@ pub fn dialog_ui(
                 }
                 Dialog::OpenLink(link) => open_link::open_link_ui(ui, link, state, actions),
                 Dialog::Chaos(action) => chaos::chaos_ui(ui, model, *action, state, actions),
+                Dialog::Members(action) => {
+                    members::members_ui(ui, model, *action, state, actions);
+                }
             }
         });
     context.accesskit_node_builder(shown.response.id, |node| {
@@ -91,6 +95,7 @@ fn title_and_width(dialog: &Dialog) -> (Cow<'static, str>, f32) {
         Dialog::Quit => ("Quit?", 420.0),
         Dialog::GoToDate { .. } => ("Go to date", 420.0),
         Dialog::OpenLink(_) => ("Open this link?", 460.0),
+        Dialog::Members(action) => return (members::question(*action).into(), 460.0),
         Dialog::Chaos(action) => return (chaos::question(*action).into(), 460.0),
     };
     (title.into(), width)

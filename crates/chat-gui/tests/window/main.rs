@@ -6,6 +6,7 @@ mod dates;
 mod demo_window;
 mod keyboard;
 mod links;
+mod members;
 mod rail;
 mod reply;
 mod search;

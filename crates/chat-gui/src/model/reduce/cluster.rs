@@ -37,10 +37,19 @@ impl Model {
         for card in self.cluster.nodes.iter_mut().filter(|card| card.is_up()) {
             card.seen_at = card.seen_at.max(Some(previously));
         }
-        for report in reports {
-            self.take_report(report);
-        }
+        let changes = reports
+            .into_iter()
+            .flat_map(|report| self.take_report(report));
+        let changes: Vec<_> = changes.collect();
         self.identify_nodes();
+        for (event, tick) in changes {
+            // A node that left is stopped, which is no fault.
+            let is_expected =
+                matches!(event, FeedEvent::NodeLost(node) if self.cluster.has_left(node));
+            if !is_expected {
+                self.add_to_feed(event, tick);
+            }
+        }
         self.cluster.polled_at = Some(now);
         // What was acknowledged before this poll began is older than what it shows.
         self.cluster.acknowledged = self
@@ -52,7 +61,8 @@ impl Model {
         self.extend_term_timeline();
     }
 
-    fn take_report(&mut self, report: NodeReport) {
+    /// Returns what has happened to the node.
+    fn take_report(&mut self, report: NodeReport) -> Vec<(FeedEvent, Option<TickKind>)> {
         let now = self.now.moment;
         let cards = &mut self.cluster.nodes;
         let place = cards.iter().position(|card| card.address == report.address);
@@ -103,9 +113,7 @@ impl Model {
                 }
             }
         }
-        for (event, tick) in changes {
-            self.add_to_feed(event, tick);
-        }
+        changes
     }
 
     /// How far each node is behind the leader's log.

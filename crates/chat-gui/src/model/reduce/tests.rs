@@ -9,6 +9,7 @@ mod dates;
 mod holders;
 mod inbox;
 mod ledger;
+mod membership;
 mod property;
 mod replies;
 mod searching;

@@ -8,24 +8,31 @@ use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::chaos::{Chaos, FaultAction, ProcessCondition};
 use crate::model::cluster::NodeCard;
+use crate::model::members_action::MembersAction;
+use crate::model::names::NodeId;
 use crate::model::navigation::Dialog;
 use crate::theme::{palette, space};
 use crate::views::control::buttons::button_if;
 use crate::views::dialogs::chaos::{capitalised, expectation};
+use crate::views::dialogs::members;
+
+/// Within the buttons of one node, which are smaller than others.
+const NODE_BUTTON_PADDING: egui::Vec2 = egui::vec2(10.0, 3.0);
 
 /// The buttons of one node.
 pub fn node_buttons_ui(ui: &mut Ui, model: &Model, node: &NodeCard, actions: &mut Vec<UserAction>) {
     let (Some(chaos), Some(id)) = (&model.cluster.chaos, node.id) else {
         return;
     };
-    let process = chaos.processes.get(&id);
-    let link = if process.is_some_and(|process| process.isolated) {
+    let Some(process) = chaos.processes.get(&id) else {
+        return;
+    };
+    let link = if process.isolated {
         ("Reconnect", FaultAction::Reconnect(id))
     } else {
         ("Isolate", FaultAction::Isolate(id))
     };
-    let condition = process.map_or(ProcessCondition::Running, |process| process.condition);
-    let offered = match condition {
+    let offered = match process.condition {
         ProcessCondition::Running => vec![
             ("Kill", FaultAction::Kill(id)),
             ("Pause", FaultAction::Pause(id)),
@@ -40,11 +47,74 @@ pub fn node_buttons_ui(ui: &mut Ui, model: &Model, node: &NodeCard, actions: &mu
     ui.add_space(space::TINY);
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
-        ui.spacing_mut().button_padding = egui::vec2(10.0, 3.0);
+        ui.spacing_mut().button_padding = NODE_BUTTON_PADDING;
         for (word, action) in offered {
             action_button(ui, model, chaos, word, action, actions);
         }
     });
+    removal_button(ui, model, id, actions);
+}
+
+/// Removes the node for ever, after a question.
+fn removal_button(ui: &mut Ui, model: &Model, node: NodeId, actions: &mut Vec<UserAction>) {
+    let action = MembersAction::Remove(node);
+    let obstacle = model.cluster.obstacle(action);
+    let button = egui::Button::new("Remove from the cluster…").wrap();
+    let shown = ui.scope(|ui| {
+        ui.spacing_mut().button_padding = NODE_BUTTON_PADDING;
+        ui.add_enabled(obstacle.is_none(), button)
+    });
+    let response = shown.inner;
+    describe(
+        ui,
+        &response,
+        &format!("{}…", capitalised(&action.sentence())),
+        obstacle.as_deref(),
+    );
+    let clicked = response.clicked();
+    with_reason(
+        response,
+        obstacle,
+        members::expectation(action, &model.cluster),
+    );
+    if clicked {
+        actions.push(UserAction::OpenDialog(Dialog::Members(action)));
+    }
+}
+
+/// Adds a node, after a question.
+fn addition_button(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
+    let action = MembersAction::Add;
+    let obstacle = model.cluster.obstacle(action);
+    let response = button_if(ui, "Add a node", obstacle.is_none());
+    describe(ui, &response, "Add a node", obstacle.as_deref());
+    let clicked = response.clicked();
+    with_reason(
+        response,
+        obstacle,
+        members::expectation(action, &model.cluster),
+    );
+    if clicked {
+        actions.push(UserAction::OpenDialog(Dialog::Members(action)));
+    }
+}
+
+/// The name of a button, and why it cannot be pressed, for a screen reader.
+fn describe(ui: &Ui, response: &egui::Response, name: &str, obstacle: Option<&str>) {
+    ui.ctx().accesskit_node_builder(response.id, |node| {
+        node.set_label(name);
+        if let Some(obstacle) = obstacle {
+            node.set_description(obstacle);
+        }
+    });
+}
+
+/// What hovering over a button shows: why it cannot be pressed, or what it does.
+fn with_reason(response: egui::Response, obstacle: Option<String>, expectation: String) {
+    match obstacle {
+        Some(obstacle) => response.on_disabled_hover_text(obstacle),
+        None => response.on_hover_text(expectation),
+    };
 }
 
 fn action_button(
@@ -92,6 +162,7 @@ pub fn chaos_buttons_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction
     if button_if(ui, "Reconnect all", any_isolated && chaos.busy.is_none()).clicked() {
         actions.push(UserAction::Chaos(FaultAction::ReconnectAll));
     }
+    addition_button(ui, model, actions);
 }
 
 /// What was done last.
@@ -99,13 +170,14 @@ pub fn chaos_text_ui(ui: &mut Ui, model: &Model) {
     let Some(chaos) = &model.cluster.chaos else {
         return;
     };
-    let text = match (&chaos.busy, &chaos.answer) {
-        (Some(action), _) => format!("{}…", capitalised(&action.sentence())),
-        (None, Some(answer)) => answer.clone(),
-        (None, None) => "This is the local cluster: cause a fault and watch.".to_owned(),
+    let text = match (&chaos.busy, &chaos.members, &chaos.answer) {
+        (Some(action), _, _) => format!("{}…", capitalised(&action.sentence())),
+        (None, Some(step), _) => step.sentence(),
+        (None, None, Some(answer)) => answer.clone(),
+        (None, None, None) => "This is the local cluster: cause a fault and watch.".to_owned(),
     };
     let colours = palette(ui);
-    let colour = if chaos.busy.is_some() {
+    let colour = if chaos.busy.is_some() || chaos.members.is_some() {
         colours.warn
     } else {
         colours.muted

@@ -83,6 +83,6 @@ fn colour(event: &FeedEvent, colours: &Palette) -> egui::Color32 {
         FeedEvent::Candidate(..) | FeedEvent::NodeRestarted(_) => colours.warn,
         FeedEvent::NodeBack(_) | FeedEvent::SendingAgain(_) => colours.good,
         FeedEvent::Elected(..) => colours.text,
-        FeedEvent::FaultAction(_) => colours.accent_text,
+        FeedEvent::FaultAction(_) | FeedEvent::MembersAction(_) => colours.accent_text,
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! Deliberately absent: conclusions; a node that does not answer shows its last status.
 
+use egui::accesskit::{Live, Role};
 use egui::{CornerRadius, Grid, Rect, RichText, Sense, Stroke, Ui, Vec2};
 
 use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::cluster::{NodeCard, NodeHealth, NodeRole, NodeStatus, Snapshots};
+use crate::model::membership::{LearnerProgress, MemberState};
 use crate::model::time::duration_words;
 use crate::theme::{self, palette, space};
 use crate::views::cluster::chaos::node_buttons_ui;
@@ -51,7 +53,10 @@ fn node_card_ui(ui: &mut Ui, model: &Model, node: &NodeCard, actions: &mut Vec<U
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = 6.0;
         title_ui(ui, model, node);
+        let member = model.cluster.member_state(node);
+        let is_member = model.cluster.is_counted(node);
         let trouble = match &node.health {
+            NodeHealth::Down(_) if !is_member => None,
             NodeHealth::Down(why) => Some((palette(ui).bad, why.as_str())),
             NodeHealth::Degraded(why) => Some((palette(ui).warn, why.as_str())),
             NodeHealth::Up | NodeHealth::Unknown => None,
@@ -66,8 +71,13 @@ fn node_card_ui(ui: &mut Ui, model: &Model, node: &NodeCard, actions: &mut Vec<U
                 caption(ui, &node.address);
             }
         }
+        ui.label(RichText::new(member_words(member)).small());
+        change_ui(ui, model, node);
         ui.add_space(2.0);
-        facts_ui(ui, model, node);
+        // What a node that left reported last concerns nothing any more.
+        if is_member {
+            facts_ui(ui, model, node);
+        }
         node_buttons_ui(ui, model, node, actions);
     });
 }
@@ -82,7 +92,10 @@ fn title_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
         let dot = Rect::from_center_size(dot.center(), Vec2::splat(12.0));
         let colour = term.map_or(colours.border_strong, |term| term_colour(colours, term));
         let rounding = CornerRadius::same(6);
-        if node.is_up() {
+        if !model.cluster.is_counted(node) {
+            ui.painter()
+                .rect_filled(dot, rounding, colours.border_strong);
+        } else if node.is_up() {
             ui.painter().rect_filled(dot, rounding, colour);
         } else {
             let stroke = Stroke::new(2.0, colours.bad);
@@ -93,7 +106,11 @@ fn title_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
             .id
             .map_or_else(|| "Node".to_owned(), |id| format!("Node {}", id.0));
         heading(ui, &name, theme::title());
-        let (word, front, behind) = role(node, colours);
+        let (word, front, behind) = match model.cluster.member_state(node) {
+            MemberState::Left => ("Left the cluster", colours.muted, colours.hover),
+            MemberState::Outside => ("Not a member", colours.muted, colours.hover),
+            _ => role(node, colours),
+        };
         chip(ui, word, front, behind);
         if is_isolated(model, node) {
             chip(ui, "Isolated", colours.warn, colours.warn_soft);
@@ -116,8 +133,44 @@ fn role(node: &NodeCard, colours: &theme::Palette) -> (&'static str, egui::Color
         (_, Some(NodeRole::Candidate)) => ("Candidate", colours.warn, colours.warn_soft),
         (_, Some(NodeRole::Follower)) => ("Follower", colours.accent_text, colours.accent_soft),
         (_, Some(NodeRole::Learner)) => ("Does not vote yet", colours.warn, colours.warn_soft),
+        (_, Some(NodeRole::Removed)) => ("Left the cluster", colours.muted, colours.hover),
         (_, Some(NodeRole::Starting)) => ("Starting", colours.muted, colours.hover),
         (_, Some(NodeRole::Unknown) | None) => ("Unknown", colours.muted, colours.hover),
+    }
+}
+
+/// How far the change is that concerns this node.
+fn change_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
+    let chaos = model.cluster.chaos.as_ref();
+    let step = chaos.and_then(|chaos| chaos.members);
+    let Some(step) = step.filter(|step| step.node().is_some() && step.node() == node.id) else {
+        return;
+    };
+    let text = RichText::new(step.sentence()).small();
+    let shown = ui.label(text.color(palette(ui).warn));
+    ui.ctx().accesskit_node_builder(shown.id, |node| {
+        node.set_role(Role::Status);
+        node.set_label(step.sentence());
+        node.set_live(Live::Polite);
+    });
+}
+
+/// What a node is to the cluster.
+fn member_words(state: MemberState) -> String {
+    match state {
+        MemberState::Voter => "Voter".to_owned(),
+        MemberState::Learner { progress: None } => {
+            "Learner, catching up: how far it is is not known yet".to_owned()
+        }
+        MemberState::Learner {
+            progress: Some(LearnerProgress { held, last }),
+        } => {
+            let (held, last) = (grouped(held.0), grouped(last.0));
+            format!("Learner, catching up: {held} of {last} entries")
+        }
+        MemberState::Left => "It is no member any more".to_owned(),
+        MemberState::Outside => "No member of the cluster is at this address".to_owned(),
+        MemberState::Unknown => "Voter or learner: not known".to_owned(),
     }
 }
 

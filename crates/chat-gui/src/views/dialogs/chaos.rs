@@ -7,7 +7,8 @@ use egui::{TextStyle, Ui};
 use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::chaos::FaultAction;
-use crate::model::cluster::Cluster;
+use crate::model::cluster::{Cluster, NodeCard};
+use crate::model::membership::MemberState;
 use crate::model::names::NodeId;
 use crate::theme::{palette, space};
 use crate::views::control::buttons::{button, danger_button};
@@ -78,15 +79,17 @@ pub fn expectation(action: FaultAction, cluster: &Cluster) -> String {
 
 /// What happens when the others lose this node.
 fn loss(node: NodeId, cluster: &Cluster, how: &str) -> String {
-    let all = cluster.nodes.len();
-    let up = |id: Option<NodeId>| {
-        cluster
-            .nodes
-            .iter()
-            .any(|card| card.id == id && card.is_up())
+    let votes = |card: &&NodeCard| match cluster.member_state(card) {
+        MemberState::Voter | MemberState::Unknown => true,
+        MemberState::Learner { .. } | MemberState::Left | MemberState::Outside => false,
     };
-    let left =
-        cluster.nodes.iter().filter(|card| card.is_up()).count() - usize::from(up(Some(node)));
+    let voters: Vec<&NodeCard> = cluster.nodes.iter().filter(votes).collect();
+    let all = voters.len();
+    let is_voter = voters.iter().any(|card| card.id == Some(node));
+    let left = voters
+        .iter()
+        .filter(|card| card.is_up() && card.id != Some(node))
+        .count();
     let majority = left > all / 2;
     let after = if !majority {
         "That is not a majority: nothing can be sent until a node is back. What you write is queued here, and nothing is lost."
@@ -95,7 +98,11 @@ fn loss(node: NodeId, cluster: &Cluster, how: &str) -> String {
     } else {
         "That is a majority: you will notice nothing."
     };
-    format!("The node {how}. {left} of {all} nodes remain. {after}")
+    let vote = match is_voter {
+        true => "",
+        false => " It does not vote.",
+    };
+    format!("The node {how}.{vote} {left} of {all} voters remain. {after}")
 }
 
 fn leads(node: NodeId, cluster: &Cluster) -> bool {

@@ -128,6 +128,12 @@ fn addresses(model: &Model) -> Vec<(String, String)> {
     };
     let nodes = nodes.iter();
     nodes
-        .map(|node| (node.address.clone(), answer(&node.health)))
+        .map(|node| {
+            let words = match model.cluster.is_counted(node) {
+                true => answer(&node.health),
+                false => "no member of the cluster".to_owned(),
+            };
+            (node.address.clone(), words)
+        })
         .collect()
 }

@@ -52,6 +52,9 @@ pub(super) fn status(pictures: &[&str]) -> BackendEvent {
                 voters: vec![NodeId(1), NodeId(2), NodeId(3)],
                 quorum: 2,
                 snapshots: None,
+                members: BTreeMap::new(),
+                highest_member: NodeId(0),
+                failures_tolerated: None,
             })
         };
         NodeReport {
