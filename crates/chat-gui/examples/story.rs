@@ -28,7 +28,7 @@ const STEP_TIMEOUT: Duration = Duration::from_secs(40);
 /// Where the field for the name is on the page that creates an account, in a window of this size.
 const NAME_FIELD: (u32, u32) = (770, 268);
 /// Where the button "Check now" of the cluster page is in a window of this size.
-const CHECK_NOW: (u32, u32) = (998, 133);
+const CHECK_NOW: (u32, u32) = (998, 163);
 
 const ANSWERS: [&str; 4] = [
     "Are the three nodes up?",

@@ -134,7 +134,7 @@ fn value_that_is_not_allowed_is_reported() {
     machine.check(
         &["--id", "1"],
         2,
-        "[[nodes]] lists 0 nodes (default), and must list 1 to 7",
+        "[[nodes]] lists 0 nodes (default), and must list 1 to 256",
     );
     machine.write(&nodes.replace("id = 2", "id = 1"));
     machine.check(
