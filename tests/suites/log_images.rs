@@ -59,7 +59,7 @@ fn damaged_log_is_not_believed() {
     }
     for class in ["node", "segment"] {
         for kind in ["truncate", "remove", "old copy"] {
-            report.require(&format!("{kind} of {class}"), 200);
+            report.require(&format!("{kind} of {class}"), 150);
         }
     }
     for verdict in ["Whole", "Amnesia", "Hole", "FoundByReading", "Forgotten"] {
