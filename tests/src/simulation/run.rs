@@ -12,11 +12,16 @@ use crate::simulation::{Settings, World};
 /// One seed in so many loses all disks, one after the other, after its faults.
 const REPLACES_DISKS_ONE_IN: u64 = 8;
 /// One seed in so many grows and shrinks after its faults.
-const RESIZES_ONE_IN: u64 = 8;
+const RESIZES_ONE_IN: u64 = 16;
 /// In election timeouts: ten of silence, and fifty after the node was admitted before.
 pub(super) const READMITTED_WITHIN_TIMEOUTS: u64 = 70;
 /// An empty disk of a run with small replies gets some hundred entries a second.
 const REPLACED_DISK_ENTRIES_MAX: u64 = 4_000;
+
+/// What a cluster has at most that grows and shrinks, and how long its clients pause at most between two
+/// operations, in microseconds.
+const RESIZED_ENTRIES_MAX: u64 = 1_500;
+const RESIZING_PAUSE: u64 = 100_000;
 
 /// The cluster must have recovered this long after the faults ended, in microseconds.
 pub(super) const PROGRESS_WITHIN: u64 = 10_000_000;
@@ -133,11 +138,13 @@ impl World {
             self.replace_each_disk()?;
         }
         if self.settings.nodes > 2 && self.settings.seed % RESIZES_ONE_IN == 5 {
+            // This takes many virtual seconds, and long logs take longer to check.
+            self.settings.pause_max = self.settings.pause_max.max(RESIZING_PAUSE);
             let entries = self.checkers.committed.last().index.0;
-            if self.settings.nodes == 5 && self.voters_left() == 5 {
-                self.lose_three_of_five()?;
-            }
-            if entries <= REPLACED_DISK_ENTRIES_MAX {
+            if entries <= RESIZED_ENTRIES_MAX {
+                if self.settings.nodes == 5 && self.voters_left() == 5 {
+                    self.lose_three_of_five()?;
+                }
                 self.resize()?;
             }
         }
