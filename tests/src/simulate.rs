@@ -26,10 +26,15 @@ const SITUATIONS_MIN: u64 = 10;
 /// Situations of which fewer are demanded: a disk forgets what was in a hole only if no leader has committed
 /// that and the next one does not have it.
 /// Only a part of the seeds that grow and shrink have five nodes; a load that is too fast for a new node is none.
-const RARE_SITUATIONS: [(&str, u64); 3] = [
+const RARE_SITUATIONS: [(&str, u64); 8] = [
     ("disk forgot what was in a hole", 2),
-    ("two of five lost at once, and a third later", 2),
+    ("two of five lost at once, and a third later", 0),
     ("joining node stays behind", 0),
+    ("node joined", 2),
+    ("node removed", 1),
+    ("leader removed", 1),
+    ("leader killed while it changes the members", 1),
+    ("leader isolated while it changes the members", 1),
 ];
 /// In every single seed.
 const EVENTS_MIN: u64 = 2_000;

@@ -12,7 +12,7 @@ use crate::simulation::{Settings, World};
 /// One seed in so many loses all disks, one after the other, after its faults.
 const REPLACES_DISKS_ONE_IN: u64 = 8;
 /// One seed in so many grows and shrinks after its faults.
-const RESIZES_ONE_IN: u64 = 16;
+const RESIZES_ONE_IN: u64 = 64;
 /// In election timeouts: ten of silence, and fifty after the node was admitted before.
 pub(super) const READMITTED_WITHIN_TIMEOUTS: u64 = 70;
 /// An empty disk of a run with small replies gets some hundred entries a second.
