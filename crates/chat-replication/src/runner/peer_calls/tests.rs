@@ -92,6 +92,21 @@ impl Case {
         let called = self.net.called.lock().unwrap().clone();
         (called, event)
     }
+
+    /// Calls the peer at this address, where nothing answers, and then nothing listens.
+    async fn call_is_refused(&mut self, address: &str) {
+        let (called, event) = self.call().await;
+        assert_eq!(called, [address]);
+        assert!(
+            matches!(event, LoopEvent::Event(Event::CallFailed(PEER, _))),
+            "{event:?}"
+        );
+        let event = self.events.recv().await.expect("the sender is kept");
+        assert!(
+            matches!(event, LoopEvent::Event(Event::ConnectionRefused(PEER))),
+            "{event:?}"
+        );
+    }
 }
 
 /// The peer among the members, with an address or without.
@@ -133,28 +148,8 @@ async fn call_that_fails_lets_the_next_one_go_to_the_next_address() {
     let (called, _) = case.call().await;
     assert_eq!(called, ["configured"], "what works is kept");
     *case.net.answering.lock().unwrap() = vec!["member".to_owned()];
-    let (called, event) = case.call().await;
-    assert_eq!(called, ["configured"]);
-    assert!(
-        matches!(event, LoopEvent::Event(Event::CallFailed(PEER, _))),
-        "{event:?}"
-    );
-    let event = case.events.recv().await.expect("the sender is kept");
-    assert!(
-        matches!(event, LoopEvent::Event(Event::ConnectionRefused(PEER))),
-        "{event:?}"
-    );
-    let (called, event) = case.call().await;
-    assert_eq!(called, ["announced"]);
-    assert!(
-        matches!(event, LoopEvent::Event(Event::CallFailed(PEER, _))),
-        "{event:?}"
-    );
-    let event = case.events.recv().await.expect("the sender is kept");
-    assert!(
-        matches!(event, LoopEvent::Event(Event::ConnectionRefused(PEER))),
-        "{event:?}"
-    );
+    case.call_is_refused("configured").await;
+    case.call_is_refused("announced").await;
     for _ in 0..3 {
         let (called, event) = case.call().await;
         assert_eq!(called, ["member"], "what works is kept");
