@@ -148,12 +148,17 @@ impl NodeContext {
         }
     }
 
+    /// The newest members, and those before while the newest may be undone (R19).
+    fn possible_memberships(&self) -> impl Iterator<Item = &Membership> {
+        let possible = [self.membership(), self.previous_membership()];
+        possible.into_iter().flatten()
+    }
+
     /// Whether a disk is a voter of the newest members, or of those before while the newest may be undone
     /// (R19).
     fn may_count(&self, voter: Voter) -> bool {
-        let members = [self.membership(), self.previous_membership()];
-        let mut members = members.into_iter().flatten();
-        members.any(|members| members.admits(voter.node, voter.storage))
+        self.possible_memberships()
+            .any(|members| members.admits(voter.node, voter.storage))
     }
 
     /// The voters of the newest members; empty before they are known.
@@ -203,10 +208,8 @@ impl NodeContext {
     /// The other nodes that this one talks to, ascending: those of the newest members, and of those before
     /// while the newest may be undone (R19). The configured ones while it knows no members.
     pub(super) fn other_nodes(&self) -> Vec<NodeId> {
-        let known = [self.membership(), self.previous_membership()];
-        let mut nodes: BTreeSet<NodeId> = known
-            .into_iter()
-            .flatten()
+        let mut nodes: BTreeSet<NodeId> = self
+            .possible_memberships()
             .flat_map(Membership::nodes)
             .collect();
         if self.base.is_none() {
@@ -218,11 +221,9 @@ impl NodeContext {
 
     /// Whether a node is one of those members; any node is, while this one knows no members.
     pub(super) fn may_be_member(&self, node: NodeId) -> bool {
-        let known = [self.membership(), self.previous_membership()];
         self.base.is_none()
-            || known
-                .into_iter()
-                .flatten()
+            || self
+                .possible_memberships()
                 .any(|members| members.names(node))
     }
 

@@ -141,11 +141,6 @@ impl Node {
     /// Answers what only members are served; a leader does once it knows what is committed. `false`: the
     /// request is of another kind.
     fn answer_non_member(&mut self, header: &Header, message: &Request) -> bool {
-        if let Role::Leader(leader) = &self.role
-            && leader.term_start > self.context.commit_index
-        {
-            return matches!(message, Request::GetCommits(_) | Request::GetSnapshot(_));
-        }
         let reply = match message {
             Request::GetCommits(_) => Reply::GetCommits(GetCommitsReply::NotMember),
             Request::GetSnapshot(_) => Reply::GetSnapshot(GetSnapshotReply::Gone),
@@ -154,7 +149,11 @@ impl Node {
             | Request::Heartbeat(_)
             | Request::Resign { .. } => return false,
         };
-        self.context.reply(header, reply);
+        let knows_too_little = matches!(&self.role, Role::Leader(leader)
+            if leader.term_start > self.context.commit_index);
+        if !knows_too_little {
+            self.context.reply(header, reply);
+        }
         true
     }
 
